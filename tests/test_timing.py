@@ -1,0 +1,80 @@
+"""Tests for tfprune.timing."""
+
+import types
+
+import numpy as np
+import pytest
+
+from tfprune import timing
+
+
+class Machine:
+    """A clock that only the timed functions move, in milliseconds."""
+
+    def __init__(self):
+        self.cpu, self.wall, self.calls = 0.0, 0.0, ""
+
+    def function(self, name, *cpu, wall=2):
+        """Returns a function that takes the CPU times in turn, then the last."""
+        cpu = list(cpu)
+
+        def call():
+            spent = cpu.pop(0) if len(cpu) > 1 else cpu[0]
+            self.cpu, self.wall = self.cpu + spent, self.wall + wall * spent
+            self.calls += name
+
+        return call
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    machine = Machine()
+    clock = types.SimpleNamespace(
+        process_time=lambda: machine.cpu / 1e3,
+        perf_counter=lambda: machine.wall / 1e3,
+    )
+    monkeypatch.setattr(timing, "time", clock)
+    return machine
+
+
+def test_medians_of_cpu_and_wall_time(machine):
+    # Warm-up and the search for the repetitions take the first two calls.
+    slow = machine.function("a", 50, 50, 10, 30, 20)
+    fast = machine.function("b", 10)
+    times = timing.cpu_ms({"slow": slow, "fast": fast}, runs=3)
+    np.testing.assert_allclose(times["slow"], (20, 10, 30, 40, 3))
+    np.testing.assert_allclose(times["fast"], (10, 10, 10, 20, 3))
+    assert times["slow"]._fields == (
+        "median", "minimum", "maximum", "wall", "runs"
+    )
+
+
+def test_functions_take_turns(machine):
+    functions = {name: machine.function(name, 5) for name in "abc"}
+    timing.cpu_ms(functions, runs=2)
+    assert machine.calls == "abc" + "abc" + "abcabc"  # warm-up, search, runs
+
+
+def test_fast_functions_are_repeated_alike(machine):
+    # A sample of the fastest, 2 ms of wall time a call, needs 4 calls for 5 ms.
+    functions = {"a": machine.function("a", 1), "b": machine.function("b", 40)}
+    times = timing.cpu_ms(functions, runs=1)
+    assert machine.calls.endswith("aaaabbbb")
+    np.testing.assert_allclose([t.median for t in times.values()], [1, 40])
+
+
+def test_first_call_is_not_counted(machine):
+    traced = machine.function("a", 1000, 1)
+    assert timing.cpu_ms({"a": traced}, runs=4)["a"].maximum == pytest.approx(1)
+
+
+def test_real_clock_returns_plain_positive_numbers():
+    times = timing.cpu_ms({"a": lambda: sum(range(1000))}, runs=1)["a"]
+    assert 0 < times.minimum <= times.median <= times.maximum
+    assert times.wall > 0
+
+
+@pytest.mark.parametrize("functions, runs", [({}, 3), ({"a": print}, 0)])
+def test_nothing_to_time(functions, runs):
+    with pytest.raises(ValueError, match="at least one function and one run"):
+        timing.cpu_ms(functions, runs=runs)

@@ -1,0 +1,197 @@
+"""Smaller models without the units that a mask removed, and their proof."""
+
+import keras
+from keras import tree
+import numpy as np
+import tensorflow as tf
+
+from tfprune import graph as graph_lib
+from tfprune import masking
+from tfprune import program
+from tfprune.rules import base
+
+TOLERANCE = 1e-4  # of the largest output
+
+
+class VerificationError(Exception):
+    """A compacted model does not compute what the masked one does."""
+
+
+def compact(model, graph=None, keep=None, verify_on=None):
+    """Returns a plain model without the units that are not kept.
+
+    The result is compared with the masked model before it is returned.
+
+    Args:
+        model: A masked model; or any other, with `graph` and `keep`.
+        graph: The `ChannelGraph` of the model.
+        keep: bool, [num_units], True for the units that stay.
+        verify_on: Inputs to compare the two models on. Defaults to two random
+            examples.
+
+    Returns:
+        A `keras.Model` with the same layer names and no class of tfprune.
+
+    Raises:
+        ValueError: If `keep` does not fit, or empties a layer.
+        VerificationError: If the result computes something else; names the
+            layer where the two models part.
+    """
+    if (graph is None) != (keep is None):
+        raise ValueError(
+            "`graph` and `keep` must be given together, or neither with a "
+            f"masked model. Received: graph={graph}, keep={keep}."
+        )
+    if graph is None:
+        masked = model
+        model = masking.unmask(masked)
+        graph = graph_lib.trace(model)
+        keep = masking.get_mask(masked, graph)
+    else:
+        keep = graph.check(keep)
+        masked = masking.mask_model(model, graph)
+        masking.set_mask(masked, graph, keep)
+    small = shrink(model, graph, keep)
+    verify(masked, small, verify_on)
+    return small
+
+
+def shrink(model, graph, keep):
+    """Returns `compact(model, graph, keep)` without the comparison."""
+    keep = graph.check(keep)
+    copies, nodes = {}, graph.node_of
+
+    def stays(units):
+        return graph_lib.stays(keep, units)
+
+    def kept(units):
+        return int(stays(units).sum())
+
+    def make(layer):
+        config = layer.get_config()
+        if layer in nodes:
+            rule = base.rule_for(layer)
+            config.update(rule.config(nodes[layer], kept))
+        copies[layer] = type(layer).from_config(config)
+        return copies[layer]
+
+    def call(old, new, args, kwargs):
+        rule = base.rule_for(old)
+        args = rule.arguments(nodes[old], args, stays)
+        return new(*args, **kwargs)
+
+    small = program.rebuild(model, make, call)
+    axes = {}  # by `id` of a variable
+    for layer, node in nodes.items():
+        for name, units in node.axes.items():
+            axes[id(getattr(layer, name))] = units
+
+    def part(variable):
+        value = keras.ops.convert_to_numpy(variable)
+        for axis, units in enumerate(axes.get(id(variable), ())):
+            if units is not None:
+                value = np.compress(stays(units), value, axis)
+        return value
+
+    program.transfer(copies, part)
+    return small
+
+
+def verify(masked, small, inputs=None):
+    """Compares a masked model with the compacted one, in inference mode.
+
+    Args:
+        masked: A masked model.
+        small: What `compact` made of it.
+        inputs: Inputs of the model, batched. Defaults to two random examples.
+
+    Returns:
+        dict with `max_abs_difference` and `max_abs_output`.
+
+    Raises:
+        VerificationError: If the difference is larger than 1e-4 times the
+            largest output, or not finite; names the layer where they part.
+    """
+    if inputs is None:
+        inputs = random_inputs(masked)
+    expected = tree.flatten(_run(masked, inputs))
+    actual = tree.flatten(_run(small, inputs))
+    difference, largest = _difference(actual, expected)
+    if not difference <= TOLERANCE * largest:
+        raise VerificationError(
+            "The compacted model must compute what the masked one does, up to "
+            f"{TOLERANCE} of the largest output, {largest:.3g}. Received a "
+            f"difference of {difference:.3g}; they part at layer "
+            f"{_first_to_part(masked, small, inputs)!r}."
+        )
+    return {"max_abs_difference": difference, "max_abs_output": largest}
+
+
+def random_inputs(model, batch_size=2, seed=0):
+    """Returns a batch of standard normal inputs in the model's structure."""
+    rng = np.random.default_rng(seed)
+
+    def draw(tensor):
+        shape = [batch_size, *(length or 32 for length in tensor.shape[1:])]
+        if np.issubdtype(np.dtype(tensor.dtype), np.integer):
+            return np.zeros(shape, tensor.dtype)
+        return rng.standard_normal(shape).astype(tensor.dtype)
+
+    if isinstance(model, keras.Sequential):
+        return draw(model.inputs[0])
+    return tree.map_structure(draw, model.input)
+
+
+def _run(model, inputs):
+    return tf.function(lambda x: model(x, training=False))(inputs)
+
+
+def _difference(actual, expected):
+    """Returns the largest difference and the largest expected value."""
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(actual, expected)]
+    if any(a.shape != b.shape for a, b in pairs):
+        return np.inf, max(float(np.abs(b).max()) for _, b in pairs)
+    difference = max(float(np.abs(a - b).max()) for a, b in pairs)
+    return difference, max(float(np.abs(b).max()) for _, b in pairs)
+
+
+def _first_to_part(masked, small, inputs):
+    """Returns the path of the first layer whose outputs differ."""
+    plain = masking.unmask(masked)
+    graph = graph_lib.trace(plain)
+    keep = masking.get_mask(masked, graph)
+    expected = _outputs(masked, inputs)
+    units_of = {node.path: node.outputs for node in reversed(graph.nodes)}
+    for path, values in _outputs(small, inputs).items():
+        values_masked = expected.get(f"{path}_mask", expected[path])
+        sliced = [
+            _sliced(np.asarray(value), array, keep)
+            for value, array in zip(values_masked, units_of[path])
+        ]
+        difference, largest = _difference(values, sliced)
+        if not difference <= TOLERANCE * largest:
+            return path
+    return "the output"
+
+
+def _outputs(model, inputs):
+    """Returns {path: outputs} of the first call of every layer."""
+    code = program.program(model)
+    values = dict(zip(map(id, code.inputs), tree.flatten(inputs)))
+    outputs = {}
+
+    def run(call, *args, **kwargs):
+        result = call.layer(*args, **kwargs)
+        outputs.setdefault(call.path, tree.flatten(result))
+        return result
+
+    program.replay(code.calls, values, run)
+    return outputs
+
+
+def _sliced(value, units, keep):
+    for axis, length in enumerate(units.shape, 1):
+        if length > 1:
+            index = graph_lib.stays(keep, units).ravel()
+            value = np.compress(index, value, axis)
+    return value

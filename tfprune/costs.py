@@ -1,0 +1,89 @@
+"""Parameters and multiply-accumulates of a model at a mask."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tfprune import graph as graph_lib
+from tfprune.rules import base
+
+
+class Cost(NamedTuple):
+    """What a model takes for one example."""
+
+    params: int  # all weights, non-trainable ones included
+    macs: int  # of convolutions and dense products
+
+
+def cost(model, graph=None, keep=None):
+    """Returns the `Cost` of a model, or of what a mask leaves of it.
+
+    Multiply-accumulates are those of convolutions and dense products: kernel
+    size times output positions (input positions for a transposed
+    convolution), once for each call of a shared layer.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        graph: Its `ChannelGraph`. Defaults to a new trace.
+        keep: bool, [num_units], the units that stay. Defaults to all.
+
+    Raises:
+        ValueError: If an input size that multiply-accumulates depend on is
+            unknown, or if `keep` does not fit.
+    """
+    graph = graph_lib.trace(model) if graph is None else graph
+    if keep is None:
+        keep = np.ones(graph.num_units, bool)
+    return Meter(graph)(graph.check(keep))
+
+
+class Meter:
+    """Counts the `Cost` of many masks of one graph."""
+
+    def __init__(self, graph):
+        self._weights = []  # of unique layers: the units or length of each axis
+        self._kernels = []  # of all calls: those and the positions
+        self._keep_all = np.ones(graph.num_units, bool)
+        seen = set()
+        for node in graph.nodes:
+            self._add(node, graph.node_of[node.layer], seen)
+        self.dense = self(self._keep_all)
+
+    def __call__(self, keep):
+        """Returns the `Cost` with the units of `keep`, bool [num_units]."""
+        extended = np.append(keep, True)
+
+        def size(axes):
+            return math.prod(
+                x if isinstance(x, int) else int(extended[x].sum())
+                for x in axes
+            )
+
+        params = sum(map(size, self._weights))
+        macs = sum(size(axes) * places for axes, places in self._kernels)
+        return Cost(params, macs)
+
+    def _add(self, node, first, seen):
+        rule = base.rule_for(node.layer)
+        axes_of = {
+            id(getattr(node.layer, name)): axes
+            for name, axes in first.axes.items()
+            if getattr(node.layer, name) is not None
+        }
+        for weight in getattr(node.layer, "weights", ()):
+            if id(weight) not in seen:
+                seen.add(id(weight))
+                units = axes_of.get(id(weight), (None,) * len(weight.shape))
+                self._weights.append(_axes(weight, units))
+        for name in rule.kernels:
+            kernel = getattr(node.layer, name)
+            axes = _axes(kernel, first.axes[name])
+            self._kernels.append((axes, rule.positions(node)))
+
+
+def _axes(weight, units):
+    return [
+        int(length) if x is None else x
+        for length, x in zip(weight.shape, units)
+    ]

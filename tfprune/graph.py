@@ -1,0 +1,372 @@
+"""Unit numbers for every channel of every tensor and variable of a model."""
+
+import collections
+import fnmatch
+import functools
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from tfprune import program
+from tfprune.rules import base
+
+
+def trace(model, frozen=()):
+    """Returns the `ChannelGraph` of a model, which is left as it is.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        frozen: Names of layers whose output channels must stay; `*` and `?`
+            match as in file names. A layer of a nested model is
+            `outer/inner`.
+
+    Returns:
+        A `ChannelGraph`; tracing again gives the same unit numbers.
+
+    Raises:
+        ValueError: If the model is subclassed or not built, or if a name in
+            `frozen` matches no layer.
+    """
+    code = program.program(model)
+    units, nodes = Units(), []
+    units_of = {}  # by `id` of a symbolic tensor
+    for tensor in code.inputs:
+        shape = tensor.shape[1:] or (1,)
+        array = units.new(shape[-1] or 1)
+        units.freeze(array, base.INPUT)
+        lengths = (1,) * (len(tensor.shape) - 2) + (-1,)
+        units_of[id(tensor)] = array.reshape(lengths[: len(tensor.shape) - 1])
+    for call in code.calls:
+        nodes.append(_visit(call, units, units_of))
+    _tie_calls(nodes, units)
+    for tensor in code.outputs:
+        units.freeze(units_of[id(tensor)], base.OUTPUT)
+    for pattern in frozen:
+        _freeze_named(pattern, nodes, units)
+    return ChannelGraph(code, nodes, units)
+
+
+def explain(model):
+    """Returns what may be pruned in a model, and why the rest may not.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+
+    Returns:
+        An `Explanation`; `print` shows it as a table.
+    """
+    return trace(model).explain()
+
+
+class Row(NamedTuple):
+    """What may be pruned of one layer."""
+
+    name: str
+    type: str
+    channels: int
+    prunable: int
+    reasons: dict  # {reason: how many channels stay for it}
+
+
+class Explanation(list):
+    """A list of `Row`s, one for each layer, that prints as a table."""
+
+    def __rich__(self):
+        from rich import table
+
+        grid = table.Table("layer", "type")
+        for title in ("channels", "prunable"):
+            grid.add_column(title, justify="right")
+        grid.add_column("the rest stays because")
+        for row in self:
+            reasons = (f"{why} ({n})" for why, n in row.reasons.items())
+            numbers = str(row.channels), str(row.prunable)
+            grid.add_row(row.name, row.type, *numbers, ", ".join(reasons))
+        return grid
+
+    def __str__(self):
+        from rich import console
+
+        screen = console.Console(width=120)
+        with screen.capture() as capture:
+            screen.print(self)
+        return capture.get()
+
+
+class Gate(NamedTuple):
+    """The place where the mask of some units sits."""
+
+    node: base.Node
+    chain: tuple  # of the `Node`s that lead to it, from the one with a kernel
+
+
+class ChannelGraph:
+    """The units of a model: which channels stay or go together.
+
+    Attributes:
+        num_units: How many units there are.
+        prunable: bool, [num_units]; the others are frozen.
+        reasons: For each unit, why it is frozen, or None.
+        nodes: A `Node` for each call, in topological order.
+        program: The `Program` that was traced.
+    """
+
+    def __init__(self, code, nodes, units):
+        resolved, shown, self.reasons = units.numbers()
+        self.program = code
+        self.nodes = nodes
+        self.num_units = len(self.reasons)
+        self.prunable = np.array([why is None for why in self.reasons], bool)
+        self._shown = collections.defaultdict(list)
+        for node in nodes:
+            self._shown[node.path].append([shown[x] for x in node.outputs])
+            node.inputs = [resolved[x] for x in node.inputs]
+            node.outputs = [resolved[x] for x in node.outputs]
+            node.axes = {
+                name: tuple(x if x is None else resolved[x] for x in axes)
+                for name, axes in node.axes.items()
+            }
+
+    def layer_units(self, layer_name):
+        """Returns the unit of each output channel of a layer.
+
+        Args:
+            layer_name: Name of a layer or operation, `outer/inner` in a nested
+                model.
+
+        Returns:
+            int, [channels]; -1 where a channel has no unit. A list of those
+            for several outputs.
+
+        Raises:
+            ValueError: If there is no such layer.
+        """
+        if layer_name not in self._shown:
+            raise ValueError(
+                f"`layer_name` must be one of {sorted(self._shown)}. "
+                f"Received: {layer_name!r}."
+            )
+        outputs = [x.ravel() for x in self._shown[layer_name][0]]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    @functools.cached_property
+    def node_of(self):
+        """The first `Node` of each layer or operation."""
+        return {node.layer: node for node in reversed(self.nodes)}
+
+    @functools.cached_property
+    def gates(self):
+        """The `Gate`s by path: all masks that prunable units need.
+
+        A layer that makes a masked channel non-zero needs a mask after it,
+        unless all that its output reaches, channel by channel, is a layer that
+        has one: a convolution and its batch normalisation share the latter's.
+        """
+        readers = collections.defaultdict(list)
+        for node, call in zip(self.nodes, self.program.calls):
+            for tensor in call.inputs:
+                readers[id(tensor)].append(node)
+        for tensor in self.program.outputs:
+            readers[id(tensor)].append(None)
+        followers = {
+            id(node): _follower(readers[id(call.outputs[0])])
+            for node, call in zip(self.nodes, self.program.calls)
+        }
+        gates = {}
+        for node in self.nodes:
+            if self._leaks(node):
+                chain = [node]
+                while (after := followers[id(chain[-1])]) is not None:
+                    chain.append(after)
+                while not self._leaks(chain[-1]):
+                    chain.pop()
+                gates.setdefault(chain[-1].path, Gate(chain[-1], tuple(chain)))
+        return gates
+
+    @functools.cached_property
+    def owners(self):
+        """The node that each unit is listed under, by unit: its first one."""
+        owners = {}
+        for node in self.nodes:
+            for array in node.outputs:
+                for unit in np.unique(array[array >= 0]):
+                    owners.setdefault(int(unit), node)
+        return owners
+
+    def check(self, keep):
+        """Returns `keep` as a bool array that removes no frozen unit.
+
+        Args:
+            keep: [num_units], True for the units that stay.
+
+        Raises:
+            ValueError: If the shape is another, a frozen unit is removed, or
+                all channels of a layer are; names the layer.
+        """
+        keep = np.asarray(keep)
+        if keep.shape != (self.num_units,) or keep.dtype != bool:
+            raise ValueError(
+                f"`keep` must be bool of shape [{self.num_units}]. "
+                f"Received: {keep.dtype} of shape {list(keep.shape)}."
+            )
+        lost = np.flatnonzero(~keep & ~self.prunable)
+        if len(lost):
+            unit = int(lost[0])
+            name = self.owners[unit].path if unit in self.owners else "input"
+            raise ValueError(
+                f"`keep` must be True for frozen units. Received: False for "
+                f"{len(lost)} of them, first unit {unit} of layer {name!r} "
+                f"({self.reasons[unit]}). Start from `~graph.prunable`."
+            )
+        for node in self.nodes:
+            for array in node.outputs:
+                if not stays(keep, array).any():
+                    raise ValueError(
+                        f"`keep` must leave a channel in every layer. Received "
+                        f"none for layer {node.path!r}."
+                    )
+        return keep
+
+    def explain(self):
+        """Returns an `Explanation` with a `Row` for each layer."""
+        rows = {}
+        for node in self.nodes:
+            units = np.concatenate([x.ravel() for x in node.outputs])
+            why = [base.SHAPE if u < 0 else self.reasons[u] for u in units]
+            reasons = dict(collections.Counter(filter(None, why)))
+            rows.setdefault(
+                node.path,
+                Row(
+                    node.path,
+                    type(node.layer).__name__,
+                    len(units),
+                    why.count(None),
+                    reasons,
+                ),
+            )
+        return Explanation(rows.values())
+
+    def _leaks(self, node):
+        if not any((x >= 0).any() for x in node.outputs):
+            return False
+        prunable = any(stays(self.prunable, x).any() for x in node.outputs)
+        return prunable and base.rule_for(node.layer).leaks(node)
+
+
+class Units:
+    """Issues unit numbers and ties them: a union-find."""
+
+    def __init__(self):
+        self._parent = []
+        self._zero = []
+        self._owned = {}
+        self._reasons = {}  # of roots
+
+    def new(self, count, owner=None, zero=False):
+        """Returns new units, [count]; the same ones to the same owner."""
+        if owner is not None and id(owner) in self._owned:
+            return self._owned[id(owner)]
+        start = len(self._parent)
+        units = np.arange(start, start + count)
+        self._parent.extend(units.tolist())
+        self._zero.extend([zero] * count)
+        if owner is not None:
+            self._owned[id(owner)] = units
+        return units
+
+    def tie(self, first, *others):
+        """Makes units at the same place equal; returns their array."""
+        for other in others:
+            first, other = np.broadcast_arrays(first, other)
+            for a, b in zip(first.ravel().tolist(), other.ravel().tolist()):
+                self._join(self._root(a), self._root(b))
+            first = np.where(np.asarray(self._zero)[first], other, first)
+        return first
+
+    def freeze(self, units, reason):
+        """Gives units a reason to stay; the first one given is kept."""
+        for unit in np.unique(units).tolist():
+            self._reasons.setdefault(self._root(unit), reason)
+
+    def numbers(self):
+        """Returns the final numbers, in the order of issue.
+
+        Returns:
+            resolved: [issued], the unit; -1 for zeros tied to no unit.
+            shown: [issued], the same, but -1 for all zeros.
+            reasons: For each unit, why it is frozen, or None.
+        """
+        number = {}
+        for unit, zero in enumerate(self._zero):
+            if not zero:
+                number.setdefault(self._root(unit), len(number))
+        every = range(len(self._parent))
+        resolved = np.array(
+            [number.get(self._root(x), -1) for x in every], int
+        )
+        shown = np.where(np.array(self._zero, bool), -1, resolved)
+        reasons = [self._reasons.get(root) for root in number]
+        return resolved, shown, reasons
+
+    def _root(self, unit):
+        parent = self._parent
+        while parent[unit] != unit:
+            parent[unit] = parent[parent[unit]]
+            unit = parent[unit]
+        return unit
+
+    def _join(self, a, b):
+        if a == b:
+            return
+        a, b = min(a, b), max(a, b)
+        self._parent[b] = a
+        if b in self._reasons:
+            reason = self._reasons.pop(b)
+            self._reasons.setdefault(a, reason)
+
+
+def stays(keep, units):
+    """Returns which entries of `units` stay; channels without a unit do."""
+    return np.append(keep, True)[units]
+
+
+def _visit(call, units, units_of):
+    node = base.Node(call, units, [units_of[id(x)] for x in call.inputs])
+    rule = base.rule_for(call.layer)
+    node.outputs = rule.outputs(node)
+    for tensor, array in zip(call.outputs, node.outputs):
+        units_of[id(tensor)] = array
+    node.axes = rule.axes(node)
+    return node
+
+
+def _tie_calls(nodes, units):
+    """Ties what lies on the same axis in every call of a shared layer."""
+    first = {}
+    for node in nodes:
+        other = first.setdefault(id(node.layer), node)
+        for name, axes in node.axes.items():
+            for a, b in zip(axes, other.axes[name]):
+                if a is not None and other is not node:
+                    units.tie(a, b)
+
+
+def _freeze_named(pattern, nodes, units):
+    named = [n for n in nodes if fnmatch.fnmatchcase(n.path, pattern)]
+    if not named:
+        raise ValueError(
+            "`frozen` must name layers of the model. Received: "
+            f"{pattern!r}, which matches none of {[n.path for n in nodes]}."
+        )
+    for node in named:
+        for array in node.outputs:
+            units.freeze(array, base.USER)
+
+
+def _follower(readers):
+    """Returns the one reader that passes channels on as they are, or None."""
+    if len(readers) != 1 or readers[0] is None:
+        return None
+    rule = base.rule_for(readers[0].layer)
+    return readers[0] if rule.pointwise and not rule.kernels else None

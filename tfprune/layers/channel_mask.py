@@ -1,0 +1,76 @@
+"""A layer whose output channels can be switched off, and listened to."""
+
+import contextlib
+import threading
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="tfprune")
+class ChannelMask(keras.layers.Wrapper):
+    """Multiplies the output of a layer with a mask of zeros and ones.
+
+    The mask is a non-trainable weight. While a `tapped` block is open, each
+    call also hands over its output, which is the gate that criteria read.
+
+    Args:
+        layer: The layer to wrap.
+        mask_shape: Shape of the mask, which broadcasts to the output of one
+            example: `[1, 1, channels]` for images.
+    """
+
+    def __init__(self, layer, mask_shape, **kwargs):
+        super().__init__(layer, **kwargs)
+        self.mask_shape = tuple(mask_shape)
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        self.mask = self.add_weight(
+            shape=self.mask_shape,
+            initializer="ones",
+            trainable=False,
+            name="mask",
+        )
+
+    def call(self, inputs, training=None, mask=None):
+        kwargs = {} if mask is None else {"mask": mask}
+        outputs = self.layer(inputs, **kwargs)
+        outputs = outputs * keras.ops.cast(self.mask, outputs.dtype)
+        for tape, taps in _open_taps():
+            tape.watch(outputs)
+            taps.append((self, outputs))
+        return outputs
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "mask_shape": self.mask_shape}
+
+
+@contextlib.contextmanager
+def tapped(tape):
+    """Yields a list that fills with the gates of the calls made meanwhile.
+
+    Args:
+        tape: A `tf.GradientTape`; it watches every gate.
+
+    Yields:
+        A list of `(ChannelMask, output)`, in the order of the calls in this
+        thread: a replica hears of its own alone.
+    """
+    taps = []
+    _open_taps().append((tape, taps))
+    try:
+        yield taps
+    finally:
+        _open_taps().pop()
+
+
+_THREAD = threading.local()
+
+
+def _open_taps():
+    if not hasattr(_THREAD, "taps"):
+        _THREAD.taps = []
+    return _THREAD.taps

@@ -1,0 +1,107 @@
+"""Losses with one value per example: cross-entropy and distillation."""
+
+import keras
+import tensorflow as tf
+
+
+class CrossEntropy:
+    """Softmax cross-entropy of logits, with label smoothing.
+
+    Smoothing mixes the label with the uniform distribution over the classes
+    (Szegedy et al., 2016, arXiv:1512.00567, section 7).
+
+    Args:
+        label_smoothing: Weight of the uniform distribution, in `[0, 1)`.
+            Defaults to `0.0`.
+    """
+
+    def __init__(self, label_smoothing=0.0):
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "`label_smoothing` must be in [0, 1). "
+                f"Received: label_smoothing={label_smoothing}."
+            )
+        self.label_smoothing = label_smoothing
+
+    def __call__(self, labels, logits):
+        """Returns the loss of each example, [batch].
+
+        Args:
+            labels: Class numbers, [batch] or [batch, 1], or distributions
+                over the classes, [batch, classes].
+            logits: [batch, classes].
+        """
+        losses = (
+            keras.losses.categorical_crossentropy
+            if are_one_hot(labels, logits)
+            else keras.losses.sparse_categorical_crossentropy
+        )(labels, logits, from_logits=True)
+        if not self.label_smoothing:
+            return losses
+        # Smoothing is linear in the label. Mixing losses, not labels, leaves
+        # the check of class numbers to TensorFlow: a one-hot row hides them.
+        uniform = tf.ones_like(logits) / logits.shape[-1]
+        return (
+            1 - self.label_smoothing
+        ) * losses + self.label_smoothing * keras.losses.categorical_crossentropy(
+            uniform, logits, from_logits=True
+        )
+
+
+class Distillation:
+    """Training towards the outputs of a teacher (Hinton et al., 2015).
+
+    The loss of an example becomes
+
+        (1 - weight) * loss + weight * T**2 * KL(teacher || student)
+
+    where both distributions are the softmax of logits divided by the
+    temperature `T` (arXiv:1503.02531, section 2; `T**2` keeps the size of the
+    gradient as `T` changes).
+
+    Args:
+        weight: Share of the teacher, in `[0, 1]`. Defaults to `0.5`.
+        temperature: `T`, above 0. Defaults to `4.0`.
+    """
+
+    def __init__(self, weight=0.5, temperature=4.0):
+        if not 0 <= weight <= 1:
+            raise ValueError(
+                f"`weight` must be in [0, 1]. Received: weight={weight}."
+            )
+        if not temperature > 0:
+            raise ValueError(
+                "`temperature` must be above 0. "
+                f"Received: temperature={temperature}."
+            )
+        self.weight = weight
+        self.temperature = temperature
+
+    def __call__(self, losses, logits, teacher_logits):
+        """Returns the mixed loss of each example, [batch].
+
+        Args:
+            losses: [batch].
+            logits: Of the student, [batch, classes].
+            teacher_logits: [batch, classes]; no gradient flows into them.
+        """
+        teacher_logits = tf.stop_gradient(teacher_logits)
+        teacher = tf.nn.log_softmax(teacher_logits / self.temperature)
+        student = tf.nn.log_softmax(logits / self.temperature)
+        divergence = tf.reduce_sum(tf.exp(teacher) * (teacher - student), -1)
+        return (
+            1 - self.weight
+        ) * losses + self.weight * self.temperature**2 * divergence
+
+
+def are_one_hot(labels, outputs):
+    """Whether labels are distributions over the classes, not class numbers.
+
+    Args:
+        labels: [batch], [batch, 1] or [batch, classes].
+        outputs: [batch, classes].
+    """
+    return (
+        labels.shape.rank == outputs.shape.rank
+        and labels.shape[-1] == outputs.shape[-1]
+    )

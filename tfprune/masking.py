@@ -1,0 +1,123 @@
+"""Models that carry the masks of their channels."""
+
+import keras
+import numpy as np
+
+from tfprune import graph as graph_lib
+from tfprune import program
+from tfprune.layers import channel_mask
+
+
+def mask_model(model, graph=None):
+    """Returns a copy of a model that carries masks, all of them open.
+
+    The copy has weights of its own and the same layer names. A wrapper holds
+    the mask of each layer that could make a masked channel non-zero; an
+    operation that does so is followed by a layer `<name>_mask`.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        graph: Its `ChannelGraph`. Defaults to a new trace.
+    """
+    graph = graph_lib.trace(model) if graph is None else graph
+    shapes = {
+        id(gate.node.layer): gate.node.outputs[0].shape
+        for gate in graph.gates.values()
+    }
+    copies, masks = {}, {}
+
+    def make(layer):
+        new = copies[layer] = program.copy(layer)
+        if id(layer) not in shapes:
+            return new
+        shape = shapes[id(layer)]
+        if isinstance(layer, keras.layers.Layer):
+            return channel_mask.ChannelMask(new, shape, name=layer.name)
+        name = f"{layer.name}_mask"
+        identity = keras.layers.Identity(name=name)
+        masks[layer] = channel_mask.ChannelMask(identity, shape, name=name)
+        return new
+
+    def call(old, new, args, kwargs):
+        outputs = new(*args, **kwargs)
+        return masks[old](outputs) if old in masks else outputs
+
+    masked = program.rebuild(model, make, call)
+    program.transfer(copies)
+    return masked
+
+
+def set_mask(masked, graph, keep):
+    """Opens and shuts the masks of a model.
+
+    Args:
+        masked: A model of `mask_model`.
+        graph: The `ChannelGraph` of the model it was made from.
+        keep: bool, [num_units], True for the units that stay.
+
+    Raises:
+        ValueError: If `keep` does not fit the graph, removes a frozen unit, or
+            empties a layer.
+    """
+    keep = graph.check(keep)
+    for layer, units in _masks(masked, graph):
+        layer.mask.assign(graph_lib.stays(keep, units))
+
+
+def get_mask(masked, graph):
+    """Returns which units of a masked model stay, bool [num_units].
+
+    Args:
+        masked: A model of `mask_model`.
+        graph: The `ChannelGraph` of the model it was made from.
+    """
+    keep = np.ones(graph.num_units + 1, bool)
+    for layer, units in _masks(masked, graph):
+        keep[units[keras.ops.convert_to_numpy(layer.mask) == 0]] = False
+    return keep[:-1]
+
+
+def unmask(masked):
+    """Returns a copy of a masked model without its masks."""
+    copies = {}
+
+    def make(layer):
+        layer = unwrapped(layer)
+        copies[layer] = program.copy(layer)
+        return copies[layer]
+
+    def call(old, new, args, kwargs):
+        after_operation = isinstance(unwrapped(old), keras.layers.Identity)
+        if isinstance(old, channel_mask.ChannelMask) and after_operation:
+            return args[0]
+        return new(*args, **kwargs)
+
+    plain = program.rebuild(masked, make, call)
+    program.transfer(copies)
+    return plain
+
+
+def mask_path(gate):
+    """Returns the path of the layer that holds the mask of a `Gate`."""
+    layer = gate.node.layer
+    suffix = "" if isinstance(layer, keras.layers.Layer) else "_mask"
+    return gate.node.path + suffix
+
+
+def unwrapped(layer):
+    """Returns the layer inside a `ChannelMask`, or the layer itself."""
+    return layer.layer if isinstance(layer, channel_mask.ChannelMask) else layer
+
+
+def _masks(masked, graph):
+    """Yields every `ChannelMask` with its units."""
+    layers = program.layers_by_path(masked)
+    for gate in graph.gates.values():
+        layer = layers.get(mask_path(gate))
+        if not isinstance(layer, channel_mask.ChannelMask):
+            raise ValueError(
+                "`masked` must be made by `mask_model` from the model of "
+                f"`graph`. Received: {masked.name!r} without a mask at "
+                f"{mask_path(gate)!r}."
+            )
+        yield layer, gate.node.outputs[0]

@@ -1,0 +1,9 @@
+"""Channel rules: how each type of layer passes units on."""
+
+from tfprune.rules import merging
+from tfprune.rules import reshaping
+from tfprune.rules import writers
+from tfprune.rules.base import Node
+from tfprune.rules.base import Rule
+from tfprune.rules.base import register_rule
+from tfprune.rules.base import rule_for

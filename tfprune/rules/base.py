@@ -1,0 +1,193 @@
+"""What every channel rule shares, and the table of rules by layer type."""
+
+import numpy as np
+
+INPUT = "model input"
+OUTPUT = "model output"
+NORMALISED = "normalised across channels"
+NO_RULE = "no rule for a layer it meets"
+SHAPE = "fixed by a shape"
+USER = "asked for by the user"
+
+
+class Node:
+    """One call of a layer, with the units of its tensors and variables.
+
+    The units of a tensor are an int array that broadcasts to the shape of one
+    example: an axis of length 1 does not tell positions apart, so an image
+    batch `[batch, height, width, channels]` has units `[1, 1, channels]`.
+
+    Attributes:
+        path: Name of the layer; `outer/layer` inside a nested model.
+        layer: The layer or operation.
+        args: Positional arguments of the call, tensors as `KerasTensor`s.
+        kwargs: Keyword arguments of the call.
+        inputs: The units of each input tensor.
+        input_shapes: The shape of each input, without the batch.
+        outputs: The units of each output tensor.
+        output_shapes: The shape of each output, without the batch.
+        axes: dict from the name of a variable (an attribute of the layer) to
+            a tuple with an entry per axis: units or None.
+    """
+
+    def __init__(self, call, units, inputs):
+        self.path = call.path
+        self.layer = call.layer
+        self.args = call.args
+        self.kwargs = call.kwargs
+        self.inputs = inputs
+        self.input_shapes = [tuple(x.shape[1:]) for x in call.inputs]
+        self.outputs = []
+        self.output_shapes = [tuple(x.shape[1:]) for x in call.outputs]
+        self.axes = {}
+        self._units = units
+
+    def new(self, count):
+        """Returns `count` units of the layer, the same for all its calls."""
+        return self._units.new(count, owner=self.layer)
+
+    def zeros(self, count):
+        """Returns `count` units of channels that are always zero."""
+        return self._units.new(count, zero=True)
+
+    def tie(self, *arrays):
+        """Makes units that meet stay or go together; returns their array."""
+        return self._units.tie(*arrays)
+
+    def freeze(self, units, reason):
+        """Forbids to remove `units`; the first reason of each stays."""
+        self._units.freeze(units, reason)
+        return units
+
+    def merge(self, units, axis):
+        """Ties units over an axis, which becomes one of length 1."""
+        first, *others = np.split(units, units.shape[axis], axis)
+        return self.tie(first, *others)
+
+    def merge_all(self, units, rank):
+        """Ties all of `units` into a single one, an array of `rank` axes."""
+        return self.merge(units.reshape(-1), 0).reshape((1,) * rank)
+
+    def channels(self, axis=-1, index=0):
+        """Returns the units along one axis of an input, [length].
+
+        Units at the same place of that axis are tied over the other axes.
+        """
+        units, shape = self.inputs[index], self.input_shapes[index]
+        for other in range(units.ndim):
+            if other != axis % units.ndim:
+                units = self.merge(units, other)
+        return np.broadcast_to(units.ravel(), shape[axis])
+
+    def along(self, units, axis=-1):
+        """Returns `units`, [length], as an array along one output axis."""
+        shape = [1] * len(self.output_shapes[0])
+        shape[axis] = len(units)
+        return units.reshape(shape)
+
+
+class Rule:
+    """Tells how units pass one type of layer: by default, not at all.
+
+    A rule answers three questions: which units leave the layer, which lie on
+    each axis of its variables, and what its config becomes when some are gone.
+    This base class is the rule of the layers that have none: their units are
+    frozen.
+
+    Attributes:
+        pointwise: Whether each channel of the single output depends on the
+            same channel of the single input alone.
+        kernels: Names of the variables that are multiplied with the input at
+            each of `positions`; the first makes the layer begin a chain.
+    """
+
+    pointwise = False
+    kernels = ()
+
+    def outputs(self, node):
+        """Returns the units of each output of a call, as a list."""
+        for units in node.inputs:
+            node.freeze(units, NO_RULE)
+        counts = [shape[-1:] or (1,) for shape in node.output_shapes]
+        # An unknown last axis counts as one channel.
+        units = node.new(sum(count or 1 for (count,) in counts))
+        node.freeze(units, NO_RULE)
+        parts = np.split(units, np.cumsum([c or 1 for (c,) in counts])[:-1])
+        return [
+            part.reshape((1,) * (len(shape) - 1) + (-1,) if shape else ())
+            for part, shape in zip(parts, node.output_shapes)
+        ]
+
+    def axes(self, node):
+        """Returns {variable name: a tuple of units or None for each axis}."""
+        return {}
+
+    def config(self, node, kept):
+        """Returns the entries of the config that change with the units.
+
+        Args:
+            node: The first call of the layer.
+            kept: Function from an array of units to how many of them stay.
+        """
+        return {}
+
+    def arguments(self, node, args, keep):
+        """Returns the positional arguments of a call for the kept units.
+
+        Args:
+            node: The call.
+            args: Its arguments, tensors replaced by those of the new model.
+            keep: Function from an array of units to bools of its shape.
+        """
+        return args
+
+    def leaks(self, node):
+        """Whether a channel that comes in as zero may leave as non-zero."""
+        return True
+
+    def positions(self, node):
+        """Returns at how many places of one example a kernel is applied."""
+        return 1
+
+
+_RULES = {}
+_OPERATION_RULES = {}
+_DEFAULT = Rule()
+
+
+def register_rule(layer_class, rule):
+    """Sets the rule for the layers of one class.
+
+    Args:
+        layer_class: A subclass of `keras.layers.Layer` (or of
+            `keras.Operation`); its own subclasses are not covered.
+        rule: A `Rule` instance.
+
+    Raises:
+        TypeError: If the arguments are not of these types.
+    """
+    if not isinstance(layer_class, type):
+        raise TypeError(
+            f"`layer_class` must be a class. Received: {layer_class!r}."
+        )
+    if not isinstance(rule, Rule):
+        raise TypeError(
+            "`rule` must be an instance of a subclass of `tfprune.Rule`. "
+            f"Received: {rule!r}."
+        )
+    _RULES[layer_class] = rule
+
+
+def register_operations(names, rule):
+    """Sets the rule for operations of `keras.ops`, by their class names."""
+    _OPERATION_RULES.update(dict.fromkeys(names.split(), rule))
+
+
+def rule_for(layer):
+    """Returns the `Rule` of a layer or operation."""
+    kind = type(layer)
+    if kind in _RULES:
+        return _RULES[kind]
+    if kind.__module__.startswith("keras."):
+        return _OPERATION_RULES.get(kind.__name__, _DEFAULT)
+    return _DEFAULT
