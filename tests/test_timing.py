@@ -15,7 +15,7 @@ class Machine:
         self.cpu, self.wall, self.calls = 0.0, 0.0, ""
 
     def function(self, name, *cpu, wall=2):
-        """Returns a function that takes the CPU times in turn, then the last."""
+        """Returns a function that takes these CPU times in turn."""
         cpu = list(cpu)
 
         def call():

@@ -5,7 +5,7 @@ import fnmatch
 import functools
 from typing import NamedTuple
 
-import keras
+from keras import tree
 import numpy as np
 
 from tfprune import program
@@ -40,7 +40,7 @@ def trace(model, frozen=()):
     for call in code.calls:
         nodes.append(_visit(call, units, units_of))
     _tie_calls(nodes, units)
-    for tensor in code.outputs:
+    for tensor in tree.flatten(code.outputs):
         units.freeze(units_of[id(tensor)], base.OUTPUT)
     for pattern in frozen:
         _freeze_named(pattern, nodes, units)
@@ -153,7 +153,10 @@ class ChannelGraph:
     @functools.cached_property
     def node_of(self):
         """The first `Node` of each layer or operation."""
-        return {node.layer: node for node in reversed(self.nodes)}
+        first = {}
+        for node in self.nodes:
+            first.setdefault(node.layer, node)
+        return first
 
     @functools.cached_property
     def gates(self):
@@ -167,7 +170,7 @@ class ChannelGraph:
         for node, call in zip(self.nodes, self.program.calls):
             for tensor in call.inputs:
                 readers[id(tensor)].append(node)
-        for tensor in self.program.outputs:
+        for tensor in tree.flatten(self.program.outputs):
             readers[id(tensor)].append(None)
         followers = {
             id(node): _follower(readers[id(call.outputs[0])])
@@ -246,6 +249,30 @@ class ChannelGraph:
                 ),
             )
         return Explanation(rows.values())
+
+    def widths(self, keep):
+        """Returns the channels of each layer before and after a mask.
+
+        Args:
+            keep: bool, [num_units].
+
+        Returns:
+            A list of dicts, one for each layer with a kernel, of `name`,
+            `channels_before`, `channels_after`, `prunable` and `reason`, why
+            the others stay.
+        """
+        rows = {row.name: row for row in self.explain()}
+        return [
+            {
+                "name": node.path,
+                "channels_before": node.outputs[0].size,
+                "channels_after": int(stays(keep, node.outputs[0]).sum()),
+                "prunable": rows[node.path].prunable,
+                "reason": ", ".join(rows[node.path].reasons),
+            }
+            for node in self.node_of.values()
+            if base.rule_for(node.layer).kernels
+        ]
 
     def _leaks(self, node):
         if not any((x >= 0).any() for x in node.outputs):

@@ -31,21 +31,19 @@ class CrossEntropy:
                 over the classes, [batch, classes].
             logits: [batch, classes].
         """
-        losses = (
-            keras.losses.categorical_crossentropy
-            if are_one_hot(labels, logits)
-            else keras.losses.sparse_categorical_crossentropy
-        )(labels, logits, from_logits=True)
+        if are_distributions(labels, logits):
+            cross_entropy = keras.losses.categorical_crossentropy
+        else:
+            cross_entropy = keras.losses.sparse_categorical_crossentropy
+        losses = cross_entropy(labels, logits, from_logits=True)
         if not self.label_smoothing:
             return losses
-        # Smoothing is linear in the label. Mixing losses, not labels, leaves
-        # the check of class numbers to TensorFlow: a one-hot row hides them.
-        uniform = tf.ones_like(logits) / logits.shape[-1]
-        return (
-            1 - self.label_smoothing
-        ) * losses + self.label_smoothing * keras.losses.categorical_crossentropy(
-            uniform, logits, from_logits=True
+        # The loss is linear in the label, so mixing losses mixes labels. It
+        # keeps class numbers as they are, and TensorFlow refuses wrong ones.
+        uniform = keras.losses.categorical_crossentropy(
+            tf.ones_like(logits) / logits.shape[-1], logits, from_logits=True
         )
+        return losses + self.label_smoothing * (uniform - losses)
 
 
 class Distillation:
@@ -83,25 +81,39 @@ class Distillation:
         Args:
             losses: [batch].
             logits: Of the student, [batch, classes].
-            teacher_logits: [batch, classes]; no gradient flows into them.
+            teacher_logits: [batch, classes].
         """
-        teacher_logits = tf.stop_gradient(teacher_logits)
         teacher = tf.nn.log_softmax(teacher_logits / self.temperature)
         student = tf.nn.log_softmax(logits / self.temperature)
         divergence = tf.reduce_sum(tf.exp(teacher) * (teacher - student), -1)
-        return (
-            1 - self.weight
-        ) * losses + self.weight * self.temperature**2 * divergence
+        taught = self.temperature**2 * divergence
+        return (1 - self.weight) * losses + self.weight * taught
 
 
-def are_one_hot(labels, outputs):
-    """Whether labels are distributions over the classes, not class numbers.
+def are_distributions(labels, outputs):
+    """Whether labels are one-hot or soft, [batch, classes], as the outputs."""
+    return len(labels.shape) == 2 and labels.shape[1] == outputs.shape[1]
 
-    Args:
-        labels: [batch], [batch, 1] or [batch, classes].
-        outputs: [batch, classes].
+
+def are_classes(labels, outputs):
+    """Whether each label is one of the classes that the outputs score.
+
+    That is so for one tensor of outputs, [batch, classes], 2 classes or more,
+    and class numbers, [batch] or [batch, 1], or one-hot labels.
     """
     return (
-        labels.shape.rank == outputs.shape.rank
-        and labels.shape[-1] == outputs.shape[-1]
+        tf.is_tensor(outputs)
+        and tf.is_tensor(labels)
+        and len(outputs.shape) == 2
+        and outputs.shape[1] > 1
+        and (
+            labels.shape[1:] in ([], [1]) or are_distributions(labels, outputs)
+        )
     )
+
+
+def class_numbers(labels, outputs):
+    """Returns the class of each example, int64 [batch]."""
+    if are_distributions(labels, outputs):
+        return tf.argmax(labels, axis=-1)
+    return tf.cast(tf.reshape(labels, [-1]), tf.int64)

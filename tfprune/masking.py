@@ -77,6 +77,34 @@ def get_mask(masked, graph):
     return keep[:-1]
 
 
+def variable_masks(masked, graph, keep):
+    """Yields what a mask leaves of each trained variable.
+
+    Args:
+        masked: A model of `mask_model`.
+        graph: The `ChannelGraph` of the model it was made from.
+        keep: bool, [num_units].
+
+    Yields:
+        `(variable, mask)`, the mask a float array of the variable's shape, for
+        every variable that has units on an axis.
+    """
+    layers = program.layers_by_path(masked)
+    for node in graph.node_of.values():
+        for name, axes in node.axes.items():
+            variable = getattr(unwrapped(layers[node.path]), name)
+            if variable is None:
+                continue
+            mask = np.ones(variable.shape, "float32")
+            for axis, units in enumerate(axes):
+                if units is not None:
+                    rows = graph_lib.stays(keep, units)
+                    mask *= np.moveaxis(
+                        rows.reshape(-1, *(1,) * (mask.ndim - 1)), 0, axis
+                    )
+            yield variable, mask
+
+
 def unmask(masked):
     """Returns a copy of a masked model without its masks."""
     copies = {}
@@ -90,7 +118,9 @@ def unmask(masked):
         after_operation = isinstance(unwrapped(old), keras.layers.Identity)
         if isinstance(old, channel_mask.ChannelMask) and after_operation:
             return args[0]
-        return new(*args, **kwargs)
+        # A wrapper's calls are recorded with arguments its layer may not have.
+        given = {k: v for k, v in kwargs.items() if v is not None}
+        return new(*args, **given)
 
     plain = program.rebuild(masked, make, call)
     program.transfer(copies)

@@ -26,7 +26,7 @@ class Program(NamedTuple):
     """The calls of a model in topological order."""
 
     inputs: list  # of `KerasTensor`
-    outputs: list  # of `KerasTensor`
+    outputs: object  # one `KerasTensor`, or a nest as the model returns it
     calls: list  # of `Call`
 
 
@@ -61,20 +61,19 @@ def program(model):
                 f"{layer.name}/{call.path}", call.layer, a, k
             ),
         )
-        outputs = [values[id(x)] for x in inner.outputs]
-        return outputs[0] if len(outputs) == 1 else outputs
+        return tree.map_structure(lambda x: values[id(x)], inner.outputs)
 
     if isinstance(model, keras.Sequential):
         x = y = _input_like(model.inputs[0], model.inputs[0].shape)
         for layer in model.layers:
             y = visit(layer, y)
-        return Program([x], tree.flatten(y), calls)
+        return Program([x], y, calls)
     walked = keras.models.clone_model(
         _uncompiled(model),
         clone_function=lambda layer: layer,
         call_function=visit,
     )
-    return Program(walked.inputs, walked.outputs, calls)
+    return Program(walked.inputs, walked.output, calls)
 
 
 def replay(calls, values, run):
@@ -149,6 +148,19 @@ def rebuild(model, make, call=None):
 def copy(layer):
     """Returns a new layer or operation with the same config."""
     return type(layer).from_config(layer.get_config())
+
+
+def duplicate(model):
+    """Returns a copy of a model with weights of its own, of the same values."""
+    copies = {}
+
+    def make(layer):
+        copies[layer] = copy(layer)
+        return copies[layer]
+
+    again = rebuild(model, make)
+    transfer(copies)
+    return again
 
 
 def transfer(copies, part=lambda variable: variable):

@@ -1,8 +1,8 @@
 """The training loop: gradients, updates and measures on every replica.
 
 One `tf.GradientTape` serves base training, fine-tuning and scoring. `backward`
-and `Trainer.step` run in replica context, inside `strategy.run`; the other
-functions are called under `strategy.scope()`.
+and `Trainer.step` are for replica context, inside `strategy.run`; everything
+else is called under `strategy.scope()`.
 """
 
 import collections
@@ -11,11 +11,13 @@ import itertools
 import re
 from typing import NamedTuple
 
-from absl import logging
-import keras
 import tensorflow as tf
+from absl import logging
 
+from tfprune import batch_norm
+from tfprune import checks
 from tfprune import losses as losses_lib
+from tfprune import replicas
 
 
 class Backward(NamedTuple):
@@ -24,11 +26,11 @@ class Backward(NamedTuple):
     Gradients are those of the *sum* of the losses over these examples.
 
     Attributes:
-        losses: [batch], regularisation included.
+        losses: [batch], the model's own losses included.
         outputs: What the model returned.
-        gradients: One tensor for each of `model.trainable_variables`.
+        gradients: A tensor for each of `model.trainable_variables`.
         taps: `(layer, tensor)` pairs, in the order of the calls.
-        tap_gradients: One tensor of the shape of each tapped tensor.
+        tap_gradients: A tensor for each tapped tensor, of its shape.
     """
 
     losses: tf.Tensor
@@ -39,35 +41,35 @@ class Backward(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What became of one step; equal on every replica.
+    """What became of one step, the same on every replica.
 
     Attributes:
         loss: Mean over the global batch.
-        finite: False if the loss or its gradient was not finite, in which case
-            the step changed no weight.
+        finite: False if the loss or its gradient was not finite. The step has
+            then changed no weight, moving statistic or optimizer state.
     """
 
     loss: tf.Tensor
     finite: tf.Tensor
 
 
-def no_tap(tape):
-    """Returns the context manager of an empty list of taps."""
+def no_taps(tape):
+    """Returns a context manager that yields an empty list of taps."""
     return contextlib.nullcontext([])
 
 
-def backward(model, loss_fn, inputs, labels, tap=no_tap, training=True):
-    """Runs the model and the gradient of its losses on one replica.
+def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
+    """Runs the model and the gradients of its losses on one replica.
 
     Args:
-        model: A built `keras.Model`. Its own losses, such as those of kernel
-            regularizers, are added to the loss of every example.
+        model: A `keras.Model`. Its own losses, such as those of a kernel
+            regularizer, are added to the loss of every example.
         loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
         inputs: This replica's part of the batch, [batch, ...].
         labels: Its labels, [batch, ...].
-        tap: Called with the tape, returns a context manager that yields a list
-            and fills it with `(layer, tensor)` pairs, each watched by the
-            tape, while the model is called. Defaults to no taps.
+        tap: Called with the tape; returns a context manager that yields a list
+            and, while the model is called, fills it with `(layer, tensor)`
+            pairs whose tensors the tape watches. Defaults to no taps.
         training: Whether the model runs in training mode.
 
     Returns:
@@ -75,15 +77,22 @@ def backward(model, loss_fn, inputs, labels, tap=no_tap, training=True):
     """
     with tf.GradientTape() as tape, tap(tape) as taps:
         outputs = model(inputs, training=training)
-        losses = loss_fn(labels, outputs) + sum(model.losses)
+        losses = tf.cast(loss_fn(labels, outputs), tf.float32)
+        losses += sum(model.losses)
         total = tf.reduce_sum(losses)
+    variables = [variable.value for variable in model.trainable_variables]
     gradients, tap_gradients = tape.gradient(
         total,
-        (model.trainable_variables, [tensor for _, tensor in taps]),
+        (variables, [tensor for _, tensor in taps]),
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
-    # An embedding's gradient is a sparse `tf.IndexedSlices`.
-    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    # Batch normalisation of no examples makes every gradient NaN, and that of
+    # an embedding is a `tf.IndexedSlices`.
+    present = tf.minimum(replicas.count_examples(losses), 1)
+    gradients = [
+        tf.math.multiply_no_nan(tf.convert_to_tensor(gradient), present)
+        for gradient in gradients
+    ]
     return Backward(losses, outputs, gradients, taps, tap_gradients)
 
 
@@ -91,18 +100,18 @@ class Trainer:
     """A Keras optimizer with coupled weight decay, clipping and distillation.
 
     The gradient of the mean loss over the global batch is clipped, then
-    `weight_decay * w` is added to it, then the optimizer applies its rule: the
-    order of the papers, where momentum accumulates the decay too.
+    `weight_decay * w` is added to it, then the optimizer applies its rule.
+    That is the order of the papers: momentum accumulates the decay too.
 
     Args:
         optimizer: A `keras.optimizers.Optimizer`, made under the strategy.
         weight_decay: Factor of the L2 term of the gradient. Defaults to `0.0`.
-        exclude_from_weight_decay: Regular expressions; a variable is excluded
-            if one is found in its path, as in `("bias", "gamma", "beta")`.
-            Defaults to `()`: every trainable variable decays.
+        exclude_from_weight_decay: Regular expressions, as in `("bias",
+            "gamma", "beta")`; a variable does not decay if one is found in
+            its path. Defaults to `()`: every trainable variable decays.
         clip_norm: Largest norm of the gradient of all variables together.
             Defaults to `None`: not clipped.
-        distillation: A `losses.Distillation`. Its teacher is given to `build`.
+        distillation: A `losses.Distillation`, whose teacher `build` takes.
             Defaults to `None`.
     """
 
@@ -114,22 +123,17 @@ class Trainer:
         clip_norm=None,
         distillation=None,
     ):
-        _check_optimizer(optimizer)
-        if weight_decay and optimizer.weight_decay:
-            raise ValueError(
-                "Weights must decay in one place only. Received: weight_decay="
-                f"{weight_decay} and optimizer.weight_decay="
-                f"{optimizer.weight_decay}; set one of them to 0."
-            )
+        checks.check_optimizer(optimizer)
         if weight_decay < 0:
             raise ValueError(
                 "`weight_decay` must not be negative. "
                 f"Received: weight_decay={weight_decay}."
             )
-        if clip_norm is not None and not clip_norm > 0:
+        if weight_decay and optimizer.weight_decay:
             raise ValueError(
-                "`clip_norm` must be above 0, or None. "
-                f"Received: clip_norm={clip_norm}."
+                "Weights must decay in one place. Received: weight_decay="
+                f"{weight_decay} and optimizer.weight_decay="
+                f"{optimizer.weight_decay}; set one of them to 0."
             )
         if isinstance(exclude_from_weight_decay, str):
             raise ValueError(
@@ -137,9 +141,14 @@ class Trainer:
                 "Received: exclude_from_weight_decay="
                 f"{exclude_from_weight_decay!r}."
             )
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(
+                "`clip_norm` must be above 0, or None. "
+                f"Received: clip_norm={clip_norm}."
+            )
         self.optimizer = optimizer
         self.weight_decay = weight_decay
-        self.exclude_from_weight_decay = exclude_from_weight_decay
+        self.exclude_from_weight_decay = tuple(exclude_from_weight_decay)
         self.clip_norm = clip_norm
         self.distillation = distillation
         self._trained = []
@@ -147,32 +156,37 @@ class Trainer:
 
     @property
     def variables(self):
-        """The state to checkpoint, besides the model's; complete once built."""
+        """State to checkpoint besides the model's, complete after `build`."""
         return self.optimizer.variables
 
+    @property
+    def learning_rate(self):
+        """Learning rate of the next step, a float."""
+        return float(tf.convert_to_tensor(self.optimizer.learning_rate))
+
     def build(self, model, teacher=None):
-        """Makes the state that training `model` needs; call it before `step`.
+        """Makes the state for training `model`; comes before the first step.
 
         Args:
             model: The `keras.Model` to train.
-            teacher: A `keras.Model` with the same inputs and outputs. Used if
-                the trainer has a `distillation`, which then needs it.
+            teacher: The `keras.Model` to learn from, for a trainer with
+                `distillation`; others leave it. Defaults to `None`.
         """
         if self.distillation and teacher is None:
             raise ValueError(
-                "Distillation needs a teacher. "
+                "`distillation` needs a teacher. "
                 "Received: teacher=None; pass the model before pruning."
             )
         if self.distillation and len(model.outputs) != 1:
             raise ValueError(
-                "Distillation needs a model with one output. "
-                f"Received: {len(model.outputs)} outputs."
+                "`distillation` needs a model with one output. "
+                f"Received: model {model.name!r} with {len(model.outputs)}."
             )
         self._teacher = teacher
         self._trained = model.trainable_variables
         self.optimizer.build(self._trained)
 
-    def step(self, model, loss_fn, inputs, labels, tap=no_tap):
+    def step(self, model, loss_fn, inputs, labels, tap=no_taps):
         """Updates the model from one batch; in replica context.
 
         Args:
@@ -183,30 +197,256 @@ class Trainer:
             tap: As for `backward`.
 
         Returns:
-            The `Backward` of this replica and the `Update` of the step.
+            The `Backward` of this replica, and the `Update` of all.
         """
         if self.distillation:
             loss_fn = self._distilled(loss_fn, inputs)
-        statistics = _moving_statistics(model)
+        statistics = batch_norm.moving_statistics(model)
         before = [tf.identity(statistic) for statistic in statistics]
         found = backward(model, loss_fn, inputs, labels, tap)
-        examples = tf.cast(tf.shape(found.losses)[0], tf.float32)
-        # A replica without examples leaves NaN in its moving statistics.
-        moved = [
-            tf.math.multiply_no_nan(after - start, examples)
-            for after, start in zip(statistics, before, strict=True)
-        ]
-        total = tf.cast(tf.reduce_sum(found.losses), tf.float32)
-        examples, total, gradients, moved = _sum_over_replicas(
-            (examples, total, found.gradients, moved)
+        examples = replicas.count_examples(found.losses)
+        batch, loss, gradients = replicas.sum_over_replicas(
+            (examples, tf.reduce_sum(found.losses), found.gradients)
         )
-        loss = total / examples
-        gradients = [gradient / examples for gradient in gradients]
+        loss /= batch
+        gradients = [gradient / batch for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-        for statistic, start, move in zip(
-            statistics, before, moved, strict=True
-        ):
-            statistic.assign(start + tf.where(finite, move / examples, 0))
-        self._apply(finite, self._decay(self._clip(gradients, norm)))
+        share = tf.where(finite, examples / batch, 0)
+        batch_norm.synchronize(statistics, before, share)
+        self._apply(self._decay(self._clip(gradients, norm)), finite)
         return found, Update(loss, finite)
+
+    def mask_slots(self, masks):
+        """Returns the optimizer's state of masked weights to its start.
+
+        That is 0, or `optimizer.initial_accumulator_value` where an optimizer
+        that has one divides by it.
+
+        Args:
+            masks: Pairs of a model variable and an array of its shape, 1 where
+                its state stays and 0 where it goes. A variable that is not
+                trained has no state.
+
+        Raises:
+            ValueError: If the optimizer's state has not the shape of the
+                variables, as that of `Adafactor`.
+        """
+        slots = _slots(self.optimizer, self._trained)
+        start = getattr(self.optimizer, "initial_accumulator_value", 0.0)
+        for variable, mask in masks:
+            for slot in slots[id(variable)]:
+                fresh = start if slot.name.endswith("_accumulator") else 0.0
+                slot.assign(mask * slot + (1 - mask) * fresh)
+
+    def _distilled(self, loss_fn, inputs):
+        teacher_logits = self._teacher(inputs, training=False)
+        return lambda labels, logits: self.distillation(
+            loss_fn(labels, logits), logits, teacher_logits
+        )
+
+    def _clip(self, gradients, norm):
+        if self.clip_norm is None:
+            return gradients
+        return tf.clip_by_global_norm(gradients, self.clip_norm, norm)[0]
+
+    def _decay(self, gradients):
+        if not self.weight_decay:
+            return gradients
+        return [
+            gradient + self.weight_decay * variable
+            if self._decays(variable)
+            else gradient
+            for gradient, variable in zip(gradients, self._trained, strict=True)
+        ]
+
+    def _decays(self, variable):
+        return not any(
+            re.search(pattern, variable.path)
+            for pattern in self.exclude_from_weight_decay
+        )
+
+    def _apply(self, gradients, finite):
+        """Applies gradients, equal on all replicas, if the step is finite.
+
+        Replicas must enter a condition around an update together, hence the
+        merge. The optimizer sums what it is given over the replicas.
+        """
+
+        def apply(*gradients):
+            self.optimizer.apply(gradients, self._trained)
+
+        def apply_if_finite(strategy, gradients, finite):
+            tf.cond(
+                strategy.experimental_local_results(finite)[0],
+                lambda: strategy.run(apply, args=gradients),
+                lambda: None,
+            )
+
+        replica = tf.distribute.get_replica_context()
+        parts = [g / replica.num_replicas_in_sync for g in gradients]
+        replica.merge_call(apply_if_finite, args=(parts, finite))
+
+
+def fit(
+    model,
+    dataset,
+    loss_fn,
+    trainer,
+    *,
+    epochs=None,
+    steps=None,
+    validation_data=None,
+    teacher=None,
+    on_record=None,
+):
+    """Trains a model under the current strategy.
+
+    Args:
+        model: A `keras.Model`, made under the strategy; its weights change.
+        dataset: A `tf.data.Dataset` of batched `(inputs, labels)`, read again
+            for every epoch; a batch is split over the replicas.
+        loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
+        trainer: A `Trainer`.
+        epochs: Passes over the dataset, 1 or more.
+        steps: Batches, 1 or more; either `epochs` or `steps` is given.
+        validation_data: A dataset to evaluate after every epoch. Defaults to
+            `None`.
+        teacher: A `keras.Model`, as for `Trainer.build`.
+        on_record: Called with every record once it is made.
+
+    Returns:
+        A list of records, one for each epoch, whole or not. A record is a dict
+        of `epoch` and `step` (from 1), `loss` (mean over the epoch's batches),
+        `learning_rate` (of the next step), `validation_loss` and
+        `validation_accuracy` (see `evaluate`).
+
+    Raises:
+        ValueError: If model, dataset and loss do not fit; see `checks.check_batch`.
+        FloatingPointError: If the loss or its gradient is not finite. The
+            weights are those from before that step.
+    """
+    _check_duration(dataset, epochs, steps)
+    checks.check_batch(model, dataset, loss_fn)
+    trainer.build(model, teacher)
+    batches, train_step = replicas.distribute(
+        dataset,
+        lambda inputs, labels: trainer.step(model, loss_fn, inputs, labels)[1],
+    )
+    history, step = [], 0
+    for epoch in itertools.count(1):
+        losses = []
+        for batch in batches:
+            step += 1
+            losses.append(_finite_loss(train_step(batch), step))
+            if step == steps:
+                break
+        if not losses:
+            raise ValueError(
+                "The dataset must be one that can be read for every epoch. "
+                f"Received: 0 batches in epoch {epoch}."
+            )
+        record = {
+            "epoch": epoch,
+            "step": step,
+            "loss": sum(losses) / len(losses),
+            "learning_rate": trainer.learning_rate,
+        }
+        if validation_data is not None:
+            measures = evaluate(model, validation_data, loss_fn)
+            record |= {f"validation_{k}": v for k, v in measures.items()}
+        history.append(record)
+        logging.info("Trained: %s", record)
+        if on_record is not None:
+            on_record(record)
+        if epoch == epochs or step == steps:
+            return history
+
+
+def evaluate(model, dataset, loss_fn):
+    """Returns the mean loss and accuracy over all examples of a dataset.
+
+    Args:
+        model: A `keras.Model`, run in inference mode.
+        dataset: A `tf.data.Dataset` of batched `(inputs, labels)`.
+        loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
+
+    Returns:
+        A dict of `loss`, the mean of `loss_fn` without the model's own losses,
+        and `accuracy`, the fraction of examples whose largest output is that
+        of their label. There is no accuracy for a model with several outputs,
+        or with outputs that are not [batch, classes], 2 classes or more.
+    """
+
+    def measure(inputs, labels):
+        outputs = model(inputs, training=False)
+        losses = tf.cast(loss_fn(labels, outputs), tf.float32)
+        sums = {"examples": replicas.count_examples(losses), "loss": tf.reduce_sum(losses)}
+        if losses_lib.are_classes(labels, outputs):
+            classes = losses_lib.class_numbers(labels, outputs)
+            hits = classes == tf.argmax(outputs, axis=-1)
+            sums["accuracy"] = tf.reduce_sum(tf.cast(hits, tf.float32))
+        return replicas.sum_over_replicas(sums)
+
+    batches, measure = replicas.distribute(dataset, measure)
+    totals = collections.Counter()
+    for batch in batches:
+        totals.update({k: float(v) for k, v in measure(batch).items()})
+    if not totals:
+        raise ValueError("The dataset must not be empty. Received: 0 batches.")
+    examples = totals.pop("examples")
+    return {name: total / examples for name, total in totals.items()}
+
+
+def _slots(optimizer, variables):
+    """Returns the optimizer's variables of each model variable, by its id.
+
+    Keras names them after the path of the model variable. Paths repeat where
+    models are nested, and the order of `variables` then tells them apart.
+    """
+    owners = collections.defaultdict(list)
+    for variable in variables:
+        owners[variable.path.replace("/", "_") + "_"].append(variable)
+    slots = collections.defaultdict(list)
+    seen = collections.Counter()
+    for slot in optimizer.variables:
+        prefixes = [name for name in owners if slot.name.startswith(name)]
+        if prefixes:
+            twins = owners[max(prefixes, key=len)]
+            slots[id(twins[seen[slot.name]])].append(slot)
+            seen[slot.name] += 1
+        elif slot.shape.rank > 0:
+            raise ValueError(
+                "Every slot of the optimizer must belong to one variable. "
+                f"Received: slot {slot.path!r} of shape {slot.shape} of "
+                f"{type(optimizer).__name__}; train with another optimizer."
+            )
+    return slots
+
+
+def _check_duration(dataset, epochs, steps):
+    if (epochs is None) == (steps is None):
+        raise ValueError(
+            "Exactly one of `epochs` and `steps` must be given. "
+            f"Received: epochs={epochs}, steps={steps}."
+        )
+    if (epochs or steps or 0) < 1:
+        raise ValueError(
+            "`epochs` or `steps` must be 1 or more. "
+            f"Received: epochs={epochs}, steps={steps}."
+        )
+    if epochs and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            "The dataset must end for `epochs` to be counted. "
+            f"Received: an infinite dataset, epochs={epochs}; give `steps`."
+        )
+
+
+def _finite_loss(update, step):
+    if not update.finite:
+        raise FloatingPointError(
+            "The loss and its gradient must be finite. Received: "
+            f"loss={update.loss} at step {step}, which was not applied; lower "
+            "the learning rate, or clip the gradient with `clip_norm`."
+        )
+    return float(update.loss)

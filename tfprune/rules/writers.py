@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 from keras import layers
 import numpy as np
 
@@ -34,6 +35,11 @@ class Writer(base.Rule):
 
     def positions(self, node):
         return _size(node.output_shapes[0], self.axis(node))
+
+    def filters(self, layer):
+        """Returns the kernel of a layer as [fan_in, channels]."""
+        kernel = keras.ops.convert_to_tensor(getattr(layer, self.kernels[0]))
+        return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
 
 
 class Dense(Writer):
@@ -95,6 +101,10 @@ class ConvTranspose(Writer):
     def positions(self, node):
         return _size(node.input_shapes[0], self.axis(node))
 
+    def filters(self, layer):
+        kernel = keras.ops.swapaxes(layer.kernel, -1, -2)
+        return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
+
 
 class DepthwiseConv(Writer):
     """`DepthwiseConv1D`, `DepthwiseConv2D`: kernel `[..., in, multiplier]`."""
@@ -106,6 +116,10 @@ class DepthwiseConv(Writer):
         read, written = self.read_and_written(node)
         spatial = (None,) * node.layer.rank
         return {"kernel": (*spatial, read, None), "bias": (written,)}
+
+    def filters(self, layer):
+        channels = layer.kernel.shape[-2] * layer.depth_multiplier
+        return keras.ops.reshape(layer.kernel, (-1, channels))
 
 
 class SeparableConv(Writer):

@@ -4,7 +4,8 @@ import contextlib
 import math
 import pathlib
 import re
-from typing import Callable, NamedTuple
+from typing import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -64,14 +65,15 @@ def export(model, path, version=1):
     """
     target = _target(pathlib.Path(path), version)
     endpoint = _endpoint(_functional(model))
-    endpoint.get_concrete_function()  # The archive takes traced functions.
+    inputs = _random_inputs(endpoint)
+    expected = endpoint(inputs)  # Traces the endpoint, as the archive asks.
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("serve", endpoint)
     archive.add_variable_collection("weights", model.weights)
     with _writing(target) as partial:
         archive.write_out(partial, verbose=False)
-        _check(partial, endpoint)
+        _check(_serve(partial, endpoint, inputs), expected)
     return target
 
 
@@ -179,33 +181,11 @@ def _endpoint(model):
         outputs = keras.tree.flatten(model(inputs, training=False))
         return dict(zip(_output_names(model), outputs, strict=True))
 
-    specs = keras.tree.map_structure(_spec, model.input)
+    specs = keras.tree.map_structure(
+        lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype, x.name),
+        model.input,
+    )
     return tf.function(serve, input_signature=[specs], autograph=False)
-
-
-def _spec(tensor):
-    shape = (None, *tensor.shape[1:])
-    return tf.TensorSpec(shape, tensor.dtype, tensor.name)
-
-
-def _check(path, endpoint):
-    """Raises `ExportError` if the signature at `path` and `endpoint` differ."""
-    signature = tf.saved_model.load(path).signatures["serving_default"]
-    inputs = _random_inputs(endpoint)
-    names = _named(endpoint.input_signature)
-    named = dict(zip(names, keras.tree.flatten(inputs), strict=True))
-    arguments = signature.structured_input_signature[1]
-    served = signature(**{k: named[s.name] for k, s in arguments.items()})
-    for name, output in endpoint(inputs).items():
-        difference = np.max(np.abs(np.subtract(served[name], output)))
-        largest = np.max(np.abs(output))
-        if not difference <= TOLERANCE * largest:  # NaN differs, too.
-            raise ExportError(
-                f"A reloaded SavedModel must equal its model within "
-                f"{TOLERANCE:g} x max |output|. Received: output {name!r} "
-                f"differs by {difference:g} of {largest:g}; look for weights "
-                f"that are not finite and layers that draw random numbers."
-            )
 
 
 def _random_inputs(endpoint):
@@ -217,6 +197,29 @@ def _random_inputs(endpoint):
         return tf.cast(generator.uniform(0, 2, shape), spec.dtype)
 
     return keras.tree.map_structure(draw, endpoint.input_signature[0])
+
+
+def _serve(path, endpoint, inputs):
+    """Returns what the SavedModel at `path` makes of the endpoint's inputs."""
+    signature = tf.saved_model.load(path).signatures["serving_default"]
+    names = _named(endpoint.input_signature)
+    tensors = dict(zip(names, keras.tree.flatten(inputs), strict=True))
+    arguments = signature.structured_input_signature[1]
+    return signature(**{k: tensors[s.name] for k, s in arguments.items()})
+
+
+def _check(served, expected):
+    """Raises `ExportError` if outputs, {name: output}, differ."""
+    for name, output in expected.items():
+        difference = np.max(np.abs(np.subtract(served[name], output)))
+        largest = np.max(np.abs(output))
+        if not difference <= TOLERANCE * largest:  # NaN differs, too.
+            raise ExportError(
+                f"A reloaded SavedModel must equal its model within "
+                f"{TOLERANCE:g} x max |output|. Received: output {name!r} "
+                f"differs by {difference:g} of {largest:g}; look for weights "
+                f"that are not finite and layers that draw random numbers."
+            )
 
 
 def _named(specs):

@@ -1,4 +1,4 @@
-"""Tests for tfprune.export."""
+"""Tests for tfprune.exporting."""
 
 import json
 import pathlib
@@ -7,14 +7,14 @@ import sys
 import sysconfig
 
 import keras
+from keras import layers
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
 
-from tfprune import export
+from tfprune import exporting
 
-# A None in `sys.modules` makes the import fail. TensorFlow imports keras itself.
+# A None in `sys.modules` refuses the import; TensorFlow itself imports keras.
 SERVE = """
 import sys
 sys.modules["tfprune"] = None
@@ -63,14 +63,14 @@ def full_disk(*args, **kwargs):
 
 
 def test_writes_a_version_folder(tmp_path):
-    path = export.export(classifier(), tmp_path / "model")
+    path = exporting.export(classifier(), tmp_path / "model")
     assert path == tmp_path / "model" / "1"
     assert files_in(tmp_path / "model")[:2] == ["1", "1/assets"]
     assert (path / "saved_model.pb").is_file()
 
 
 def test_signature_names_inputs_and_outputs(tmp_path):
-    served = signature(export.export(classifier(), tmp_path, version=7))
+    served = signature(exporting.export(classifier(), tmp_path, version=7))
     _, inputs = served.structured_input_signature
     assert list(inputs) == ["image"]
     assert inputs["image"].shape.as_list() == [None, 8, 8, 1]
@@ -81,18 +81,19 @@ def test_signature_names_inputs_and_outputs(tmp_path):
 def test_serves_any_batch_size_as_the_model_does(tmp_path, batch):
     model = classifier()
     images = np.random.normal(size=(batch, 8, 8, 1)).astype("float32")
-    loaded = tf.saved_model.load(export.export(model, tmp_path))
+    loaded = tf.saved_model.load(exporting.export(model, tmp_path))
     expected = model(images, training=False)
     served = loaded.signatures["serving_default"](image=tf.constant(images))
+    again = loaded.serve(images)
     np.testing.assert_allclose(served["class"], expected, rtol=0, atol=1e-5)
-    np.testing.assert_array_equal(loaded.serve(images)["class"], served["class"])
+    np.testing.assert_array_equal(again["class"], served["class"])
 
 
 def test_several_inputs_and_outputs_of_free_size(tmp_path):
     model = two_headed()
     left = tf.random.normal((3, 9, 5, 2))
     right = tf.random.normal((3, 4))
-    served = signature(export.export(model, tmp_path))(left=left, right=right)
+    served = signature(exporting.export(model, tmp_path))(left=left, right=right)
     assert served.keys() == {"sum", "product"}
     total, product = model([left, right], training=False)
     np.testing.assert_allclose(served["sum"], total, rtol=0, atol=1e-5)
@@ -104,7 +105,7 @@ def test_dict_of_outputs_keeps_its_keys(tmp_path):
     dense = layers.Dense(3)
     model = keras.Model(inputs, {"b": dense(inputs), "a": dense(-inputs)})
     x = tf.random.normal((2, 4))
-    served = signature(export.export(model, tmp_path))(x=x)
+    served = signature(exporting.export(model, tmp_path))(x=x)
     expected = model(x)
     assert served.keys() == {"a", "b"}
     np.testing.assert_allclose(served["a"], expected["a"], rtol=0, atol=1e-5)
@@ -115,7 +116,7 @@ def test_sequential_is_named_by_its_last_layer(tmp_path):
     model = keras.Sequential(
         [keras.Input((4,), name="x"), layers.Dense(3, name="class")]
     )
-    served = signature(export.export(model, tmp_path))
+    served = signature(exporting.export(model, tmp_path))
     x = tf.random.normal((2, 4))
     np.testing.assert_allclose(
         served(x=x)["class"], model(x), rtol=0, atol=1e-5
@@ -126,7 +127,7 @@ def test_integer_inputs(tmp_path):
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     x = layers.GlobalAveragePooling1D()(layers.Embedding(2, 4)(tokens))
     model = keras.Model(tokens, layers.Dense(3, name="class")(x))
-    served = signature(export.export(model, tmp_path))
+    served = signature(exporting.export(model, tmp_path))
     x = tf.constant([[0, 1, 1]])
     np.testing.assert_allclose(
         served(tokens=x)["class"], model(x), rtol=0, atol=1e-5
@@ -136,28 +137,28 @@ def test_integer_inputs(tmp_path):
 def test_input_name_that_is_no_argument(tmp_path):
     inputs = keras.Input((4,), name="in-1")
     model = keras.Model(inputs, layers.Dense(3, name="out-1")(inputs))
-    served = signature(export.export(model, tmp_path))
+    served = signature(exporting.export(model, tmp_path))
     assert served(in_1=tf.ones((2, 4))).keys() == {"out-1"}
 
 
 def test_half_precision(tmp_path):
     inputs = keras.Input((4,), name="x", dtype="bfloat16")
     model = keras.Model(inputs, layers.Dense(3, dtype="bfloat16")(inputs))
-    assert export.export(model, tmp_path).is_dir()
+    assert exporting.export(model, tmp_path).is_dir()
 
 
 def test_model_of_two_replicas(tmp_path):
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         model = classifier()
     images = tf.random.normal((2, 8, 8, 1))
-    served = signature(export.export(model, tmp_path))(image=images)
+    served = signature(exporting.export(model, tmp_path))(image=images)
     np.testing.assert_allclose(
         served["class"], model(images), rtol=0, atol=1e-5
     )
 
 
 def test_is_quiet(tmp_path, capfd):
-    export.export(classifier(), tmp_path)
+    exporting.export(classifier(), tmp_path)
     out, err = capfd.readouterr()
     assert out == ""
     assert "ssets written" not in err
@@ -166,17 +167,17 @@ def test_is_quiet(tmp_path, capfd):
 @pytest.mark.parametrize("version", [0, -1, 1.0, True, "1", None])
 def test_version_is_a_positive_int(tmp_path, version):
     with pytest.raises(ValueError, match="must be a positive int. Received"):
-        export.export(classifier(), tmp_path, version=version)
+        exporting.export(classifier(), tmp_path, version=version)
     assert files_in(tmp_path) == []
 
 
 def test_existing_version_is_refused_and_untouched(tmp_path):
-    path = export.export(classifier(), tmp_path)
+    path = exporting.export(classifier(), tmp_path)
     before = (path / "saved_model.pb").read_bytes()
     with pytest.raises(FileExistsError, match="never overwritten.*version=1"):
-        export.export(classifier(), tmp_path)
+        exporting.export(classifier(), tmp_path)
     assert (path / "saved_model.pb").read_bytes() == before
-    assert export.export(classifier(), tmp_path, version=2).name == "2"
+    assert exporting.export(classifier(), tmp_path, version=2).name == "2"
 
 
 def test_outputs_of_one_name_are_refused(tmp_path):
@@ -184,21 +185,21 @@ def test_outputs_of_one_name_are_refused(tmp_path):
     dense = layers.Dense(3, name="class")
     model = keras.Model(inputs, [dense(inputs), dense(-inputs)])
     with pytest.raises(ValueError, match=r"Outputs need different.*'class', "):
-        export.export(model, tmp_path)
+        exporting.export(model, tmp_path)
 
 
 def test_output_names_are_checked(tmp_path):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, {"my class": layers.Dense(3)(inputs)})
     with pytest.raises(ValueError, match="Outputs need .*'my class'"):
-        export.export(model, tmp_path)
+        exporting.export(model, tmp_path)
 
 
 def test_input_names_are_checked(tmp_path):
     inputs = keras.Input((4,), name="my image")
     model = keras.Model(inputs, layers.ReLU()(inputs))
     with pytest.raises(ValueError, match="Inputs need .*'my image'"):
-        export.export(model, tmp_path)
+        exporting.export(model, tmp_path)
 
 
 def test_unbuilt_and_subclassed_models_are_refused(tmp_path):
@@ -210,7 +211,7 @@ def test_unbuilt_and_subclassed_models_are_refused(tmp_path):
     called(tf.ones((1, 2)))
     for model in [keras.Sequential([layers.Dense(3)]), Subclassed(), called]:
         with pytest.raises(ValueError, match="Only built Functional and Seq"):
-            export.export(model, tmp_path)
+            exporting.export(model, tmp_path)
     assert files_in(tmp_path) == []
 
 
@@ -222,7 +223,7 @@ def test_unbuilt_and_subclassed_models_are_refused(tmp_path):
     ],
 )
 def test_full_disk_leaves_nothing(tmp_path, monkeypatch, error):
-    kept = export.export(classifier(), tmp_path)
+    kept = exporting.export(classifier(), tmp_path)
     before = files_in(tmp_path)
 
     def save(trackable, path, **kwargs):
@@ -232,15 +233,15 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch, error):
 
     monkeypatch.setattr(tf.saved_model, "save", save)
     with pytest.raises(OSError, match="No space left.*nothing was left"):
-        export.export(classifier(), tmp_path, version=2)
+        exporting.export(classifier(), tmp_path, version=2)
     assert files_in(tmp_path) == before
-    assert export.load(kept).outputs.keys() == {"class"}
+    assert exporting.load(kept).outputs.keys() == {"class"}
 
 
 def test_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="need a writable folder"):
-        export.export(classifier(), tmp_path / "file" / "model")
+        exporting.export(classifier(), tmp_path / "file" / "model")
     assert files_in(tmp_path) == ["file"]
 
 
@@ -253,23 +254,23 @@ def test_different_reloaded_model_is_refused(tmp_path, monkeypatch):
         return loaded
 
     monkeypatch.setattr(tf.saved_model, "load", damaged)
-    with pytest.raises(export.ExportError, match="must equal.*output 'class'"):
-        export.export(classifier(), tmp_path)
+    with pytest.raises(exporting.ExportError, match="must equal.*output 'class'"):
+        exporting.export(classifier(), tmp_path)
     assert files_in(tmp_path) == []
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path):
     model = classifier()
     model.get_layer("class").bias.assign([np.nan] * 3)
-    with pytest.raises(export.ExportError, match="differs by nan"):
-        export.export(model, tmp_path)
+    with pytest.raises(exporting.ExportError, match="differs by nan"):
+        exporting.export(model, tmp_path)
 
 
 def test_serves_with_tensorflow_alone(tmp_path):
     model = classifier()
     images = np.random.normal(size=(6, 8, 8, 1)).astype("float32")
     np.save(tmp_path / "images.npy", images)
-    arguments = [export.export(model, tmp_path), tmp_path / "images.npy"]
+    arguments = [exporting.export(model, tmp_path), tmp_path / "images.npy"]
     subprocess.run(
         [sys.executable, "-c", SERVE, *arguments, tmp_path / "outputs.npy"],
         cwd=tmp_path,
@@ -286,7 +287,7 @@ def test_serves_with_tensorflow_alone(tmp_path):
 
 @pytest.mark.slow
 def test_saved_model_cli_lists_the_signature(tmp_path):
-    path = export.export(classifier(), tmp_path)
+    path = exporting.export(classifier(), tmp_path)
     command = pathlib.Path(sysconfig.get_path("scripts"), "saved_model_cli")
     shown = subprocess.run(
         [command, "show", "--all", "--dir", path],
@@ -301,7 +302,7 @@ def test_saved_model_cli_lists_the_signature(tmp_path):
 
 def test_save_keras_round_trip(tmp_path):
     model = classifier()
-    export.save_keras(model, tmp_path / "model.keras")
+    exporting.save_keras(model, tmp_path / "model.keras")
     images = tf.random.normal((2, 8, 8, 1))
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded(images), model(images))
@@ -311,26 +312,26 @@ def test_save_keras_round_trip(tmp_path):
 def test_save_keras_keeps_the_old_file_on_failure(tmp_path, monkeypatch):
     model = classifier()
     path = tmp_path / "model.keras"
-    export.save_keras(model, path)
+    exporting.save_keras(model, path)
     before = path.read_bytes()
     monkeypatch.setattr(keras.Model, "save", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        export.save_keras(model, path)
+        exporting.save_keras(model, path)
     assert path.read_bytes() == before
     assert files_in(tmp_path) == ["model.keras"]
 
 
 def test_loads_files_versions_and_folders(tmp_path):
     model = two_headed()
-    export.save_keras(model, tmp_path / "model.keras")
+    exporting.save_keras(model, tmp_path / "model.keras")
     for version in [9, 10]:
-        export.export(model, tmp_path, version=version)
+        exporting.export(model, tmp_path, version=version)
     inputs = [tf.random.normal((3, 9, 5, 2)), tf.random.normal((3, 4))]
     expected = model(inputs)
     for given, found in [
         ("model.keras", "model.keras"), ("9", "9"), (".", "10")
     ]:
-        served = export.load(tmp_path / given)
+        served = exporting.load(tmp_path / given)
         assert served.path == tmp_path / found
         assert served.inputs["left"].shape.as_list() == [None, None, None, 2]
         assert served.inputs["right"].shape.as_list() == [None, 4]
@@ -344,7 +345,7 @@ def test_loads_files_versions_and_folders(tmp_path):
 def test_loaded_input_order_is_the_models(tmp_path):
     b, a = keras.Input((4,), name="b"), keras.Input((4,), name="a")
     model = keras.Model([b, a], layers.Subtract(name="d")([b, a]))
-    served = export.load(export.export(model, tmp_path))
+    served = exporting.load(exporting.export(model, tmp_path))
     outputs = served.call([tf.ones((1, 4)), tf.zeros((1, 4))])
     np.testing.assert_array_equal(outputs["d"], np.ones((1, 4)))
 
@@ -354,4 +355,4 @@ def test_load_of_nothing(tmp_path, name):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "1").write_text(json.dumps({}))
     with pytest.raises(FileNotFoundError, match="A model is a `.keras` file"):
-        export.load(tmp_path / name)
+        exporting.load(tmp_path / name)

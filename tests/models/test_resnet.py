@@ -1,0 +1,130 @@
+"""Tests for tfprune.models.resnet."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfprune import costs
+from tfprune import models
+from tfprune.models import resnet
+
+
+def trainable(model):
+    return sum(np.prod(v.shape) for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    "build, settings, parameters, macs",
+    [
+        (models.resnet20, {}, 269_722, 40_551_040),
+        (models.resnet56, {}, 853_018, 125_485_696),
+        (
+            models.resnet56,
+            {"shortcut": "projection"},
+            855_770,
+            125_747_840,
+        ),
+        (
+            models.resnet32,
+            {"shortcut": "projection", "classes": 100, "width": 4},
+            7_451_044,
+            1_100_702_720,
+        ),
+    ],
+)
+def test_published_sizes(build, settings, parameters, macs):
+    model = build(**settings)
+    assert trainable(model) == parameters
+    assert costs.cost(model).macs == macs
+
+
+@pytest.mark.parametrize("shortcut", ["pad", "projection"])
+@pytest.mark.parametrize("side", [8, 9])
+def test_shapes(shortcut, side):
+    model = resnet.resnet(14, shortcut, (side, side, 3), classes=4)
+    half, quarter = (side + 1) // 2, (side + 3) // 4
+    shapes = {
+        "conv1_relu": (None, side, side, 16),
+        "block1_2_relu": (None, side, side, 16),
+        "block2_1_conv1": (None, half, half, 32),
+        "block2_2_add": (None, half, half, 32),
+        "block3_2_relu": (None, quarter, quarter, 64),
+        "pool": (None, 64),
+        "logits": (None, 4),
+    }
+    for name, shape in shapes.items():
+        assert model.get_layer(name).output.shape == shape
+
+
+def test_names_of_a_projection_block():
+    names = [layer.name for layer in resnet.resnet(8, "projection").layers]
+    assert sorted(name for name in names if name.startswith("block2")) == [
+        "block2_1_add",
+        "block2_1_conv1",
+        "block2_1_conv1_bn",
+        "block2_1_conv1_pad",
+        "block2_1_conv1_relu",
+        "block2_1_conv2",
+        "block2_1_conv2_bn",
+        "block2_1_relu",
+        "block2_1_shortcut",
+        "block2_1_shortcut_bn",
+    ]
+
+
+def convolve(x, kernel, strides):
+    """Returns the convolution padded by one pixel on every side."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+    windows = windows[:, ::strides, ::strides]  # [batch, h, w, channels, 3, 3]
+    return np.einsum("nhwcij,ijco->nhwo", windows, kernel)
+
+
+def test_padded_block_by_hand():
+    model = resnet.resnet(8, "pad", (6, 6, 3), width=0.25)
+    random = np.random.RandomState(0)
+    for weight in model.weights:  # small integers: every sum is exact
+        weight.assign(random.randint(-2, 3, weight.shape))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_variance.assign(np.ones(layer.gamma.shape) - 1e-5)
+    ends = [model.get_layer(f"block{stage}_1_relu").output for stage in (1, 2)]
+    images = random.randint(-2, 3, (2, 6, 6, 3)).astype("float32")
+    x, actual = keras.Model(model.input, ends).predict(images, verbose=0)
+
+    def bn(y, name):
+        layer = model.get_layer(name)
+        gamma, beta, mean, _ = (weight.numpy() for weight in layer.weights)
+        return gamma * (y - mean) + beta
+
+    kernels = [
+        model.get_layer(f"block2_1_conv{conv}").kernel.numpy()
+        for conv in (1, 2)
+    ]
+    y = np.maximum(bn(convolve(x, kernels[0], 2), "block2_1_conv1_bn"), 0)
+    y = bn(convolve(y, kernels[1], 1), "block2_1_conv2_bn")
+    shortcut = np.zeros((2, 3, 3, 8))
+    shortcut[..., 2:6] = x[:, ::2, ::2]  # 2 zeros, the 4 channels, 2 zeros
+    np.testing.assert_array_equal(actual, np.maximum(y + shortcut, 0))
+    assert len(np.unique(actual)) > 20
+
+
+def test_saved_model_loads_without_custom_objects(tmp_path):
+    model = resnet.resnet(8, "pad", (8, 8, 3))
+    model.save(tmp_path / "resnet.keras")
+    again = keras.models.load_model(tmp_path / "resnet.keras")
+    images = np.random.RandomState(0).rand(2, 8, 8, 3).astype("float32")
+    np.testing.assert_array_equal(again(images), model(images))
+
+
+@pytest.mark.parametrize("depth", [2, 7, 18, 21])
+def test_depth_that_no_network_has(depth):
+    with pytest.raises(ValueError, match=rf"6n \+ 2 .*depth={depth}"):
+        resnet.resnet(depth)
+
+
+def test_unknown_shortcut():
+    with pytest.raises(
+        ValueError, match="one of .'pad', 'projection'.*shortcut='identity'"
+    ):
+        resnet.resnet(20, "identity")

@@ -1,0 +1,61 @@
+"""Tests for tfprune.models.vgg."""
+
+import numpy as np
+import pytest
+
+from tfprune import costs
+from tfprune import models
+
+
+def trainable(model):
+    return sum(np.prod(v.shape) for v in model.trainable_variables)
+
+
+def test_published_sizes():
+    model = models.vgg16()
+    assert trainable(model) == 14_986_698
+    assert costs.cost(model).macs == 313_463_808
+    kernels = [v for v in model.trainable_variables if v.name == "kernel"]
+    assert sum(np.prod(kernel.shape) for kernel in kernels) == 14_977_728
+
+
+def test_shapes_and_names():
+    model = models.vgg16(width=1 / 64)
+    shapes = {
+        "block1_conv2_relu": (None, 32, 32, 1),
+        "block3_conv3_bn": (None, 8, 8, 4),
+        "block5_pool": (None, 1, 1, 8),
+        "dense1_relu": (None, 8),
+        "logits": (None, 10),
+    }
+    for name, shape in shapes.items():
+        assert model.get_layer(name).output.shape == shape
+
+
+def test_width_scales_all_but_the_logits():
+    model = models.vgg16(classes=5, width=0.125)
+    widths = [
+        variable.shape[-1]
+        for variable in model.trainable_variables
+        if variable.name == "kernel"
+    ]
+    assert widths == [8] * 2 + [16] * 2 + [32] * 3 + [64] * 7 + [5]
+
+
+def test_width_of_nothing():
+    with pytest.raises(ValueError, match="filters=0"):
+        models.vgg16(width=0.001)
+
+
+def test_images_too_small():
+    with pytest.raises(ValueError, match="zero or negative"):
+        models.vgg16((28, 28, 1), width=0.125)
+
+
+def test_weights(tmp_path):
+    model = models.vgg16(width=1 / 64)
+    path = tmp_path / "vgg.keras"
+    model.save(path)
+    again = models.vgg16(width=1 / 64, weights=path)
+    for weight, other in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(weight, other)

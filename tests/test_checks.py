@@ -1,0 +1,156 @@
+"""Tests for tfprune.checks."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from tfprune import checks
+from tfprune import losses
+
+IMAGES = np.zeros((5, 8, 8, 3), "float32")
+LABELS = np.arange(5) % 3
+
+
+def classifier(classes=3):
+    inputs = keras.Input((None, 8, 3))
+    x = layers.GlobalAveragePooling2D()(inputs)
+    return keras.Model(inputs, layers.Dense(classes)(x))
+
+
+def batches(images=IMAGES, labels=LABELS):
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)
+
+
+def check(dataset, loss_fn=losses.CrossEntropy(), model=None):  # noqa: B008
+    checks.check_batch(model or classifier(), dataset, loss_fn)
+
+
+@pytest.mark.parametrize(
+    "labels", [LABELS, LABELS[:, None], np.eye(3, dtype="float32")[LABELS]]
+)
+def test_good_batch_passes(labels):
+    check(batches(labels=labels))
+
+
+def test_good_batch_passes_under_a_strategy():
+    with tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    ).scope():
+        check(batches())
+
+
+def test_several_inputs_and_outputs_pass():
+    left, right = keras.Input((4,)), keras.Input((2,))
+    model = keras.Model([left, right], [layers.Dense(3)(left), right])
+    inputs = (np.zeros((5, 4), "float32"), np.zeros((5, 2), "float32"))
+    dataset = tf.data.Dataset.from_tensors((inputs, LABELS))
+    check(dataset, lambda labels, outputs: outputs[0][:, 0], model)
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 9, 3), (5, 8, 8, 1), (8, 8, 3)])
+def test_inputs_of_another_shape_are_refused(shape):
+    dataset = tf.data.Dataset.from_tensors((np.zeros(shape), LABELS))
+    with pytest.raises(ValueError) as error:
+        check(dataset)
+    assert str(error.value) == (
+        "The dataset must yield batches of the model's inputs, "
+        "(None, None, 8, 3). "
+        f"Received: inputs of shape {shape}."
+    )
+
+
+def test_labels_outside_the_classes_are_named():
+    with pytest.raises(
+        ValueError, match="from 0 to 2, for 3 classes. Received: labels 3, 7."
+    ):
+        check(batches(labels=np.array([0, 7, 3, 7, 1])))
+    with pytest.raises(ValueError, match="Received: labels -1."):
+        check(batches(labels=np.array([0, 1, -1, 1, 1])[:, None]))
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        tf.data.Dataset.from_tensors(IMAGES),
+        tf.data.Dataset.from_tensors((IMAGES, LABELS, LABELS)),
+        tf.data.Dataset.from_tensors({"image": IMAGES, "label": LABELS}),
+        [(IMAGES, LABELS)],
+    ],
+)
+def test_dataset_must_yield_inputs_and_labels(dataset):
+    with pytest.raises(ValueError, match=r"yields \(inputs, labels\). Rec"):
+        check(dataset)
+
+
+def test_empty_dataset_is_refused():
+    with pytest.raises(ValueError, match="not be empty. Received: 0 batches"):
+        check(batches().take(0))
+
+
+@pytest.mark.parametrize(
+    "loss_fn, shape",
+    [
+        (
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            r"\(\)",
+        ),
+        (lambda labels, outputs: outputs, r"\(5, 3\)"),
+        (lambda labels, outputs: 0.0, r"\(\)"),
+    ],
+)
+def test_loss_must_be_one_number_for_each_example(loss_fn, shape):
+    with pytest.raises(
+        ValueError,
+        match=rf"each example, \[5\]. .* shape {shape}; .*`reduction=None`",
+    ):
+        check(batches(), loss_fn)
+
+
+def test_keras_loss_without_reduction_passes():
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, reduction=None
+    )
+    check(batches(), loss_fn)
+
+
+def test_optimizer_must_be_one_of_keras():
+    with pytest.raises(ValueError, match="Optimizer. Received: .*='sgd'"):
+        checks.check_optimizer("sgd")
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        keras.optimizers.LossScaleOptimizer,
+        lambda inner: keras.optimizers.MultiOptimizer(
+            keras.optimizers.OptimizerMap(inner)
+        ),
+    ],
+)
+def test_optimizer_must_not_wrap_another(wrapper):
+    with pytest.raises(ValueError, match="not wrap .* Received: .*Optimizer;"):
+        checks.check_optimizer(wrapper(keras.optimizers.SGD(0.1)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clipnorm": 1.0},
+        {"clipvalue": 1.0},
+        {"global_clipnorm": 1.0},
+        {"gradient_accumulation_steps": 2},
+        {"loss_scale_factor": 2.0},
+        {"use_ema": True},
+    ],
+)
+def test_optimizer_must_apply_its_rule_only(options):
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"only. Received: {name}={value};"):
+        checks.check_optimizer(keras.optimizers.SGD(0.1, **options))
+
+
+def test_optimizer_with_a_schedule_passes():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    checks.check_optimizer(keras.optimizers.AdamW(schedule))

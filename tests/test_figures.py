@@ -1,0 +1,117 @@
+"""Tests for tfprune.figures."""
+
+import numpy as np
+import pytest
+
+from tfprune import figures
+
+SUMMARY = {
+    "base": {"accuracy": 0.9, "macs": 100},
+    "pruned": {"accuracy": 0.8, "macs": 40},
+}
+UNKNOWN = {name: {"accuracy": None, "macs": None} for name in SUMMARY}
+
+
+def layers(count):
+    return [
+        {
+            "name": f"stage{i // 20}_block{i % 20}_conv",
+            "channels_before": 16 * (1 + i // 20),
+            "channels_after": 7,
+            "prunable": i < count - 1,
+        }
+        for i in range(count)
+    ]
+
+
+def texts(artists):
+    return [artist.get_text() for artist in artists]
+
+
+def overlap(drawing, artists):
+    """Returns whether two neighbours of a list of artists overlap."""
+    drawing.canvas.draw()
+    boxes = [artist.get_window_extent() for artist in artists]
+    return any(a.overlaps(b) for a, b in zip(boxes, boxes[1:], strict=False))
+
+
+def curves(axes):
+    return {
+        line.get_label(): np.array(line.get_xydata()).tolist()
+        for line in axes.lines
+    }
+
+
+def test_channels_draws_before_and_after():
+    (axes,) = figures.channels(layers(4)).axes
+    before, after = axes.containers
+    assert [bar.get_width() for bar in before] == [16] * 4
+    assert [bar.get_width() for bar in after] == [7] * 4
+    assert texts(axes.texts) == ["7 of 16"] * 4
+    assert texts(axes.get_yticklabels())[0] == "stage0_block0_conv"
+    assert axes.get_xlabel() == "channels"
+
+
+def test_channels_marks_layers_that_may_not_be_pruned():
+    drawing = figures.channels(layers(4))
+    colours = [bar.get_facecolor() for bar in drawing.axes[0].containers[1]]
+    assert colours[0] == colours[2] != colours[3]
+    assert texts(drawing.legends[0].get_texts()) == [
+        "kept", "may not be pruned", "removed"
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 4, 60])
+def test_labels_of_layers_do_not_overlap(count):
+    drawing = figures.channels(layers(count))
+    (axes,) = drawing.axes
+    assert not overlap(drawing, axes.get_yticklabels())
+    assert not overlap(drawing, axes.texts)
+    right = max(text.get_window_extent().x1 for text in axes.texts)
+    assert right <= drawing.bbox.x1
+
+
+def test_channels_of_no_layers():
+    assert figures.channels([]).axes
+
+
+def test_run_draws_only_points_that_exist():
+    records = [
+        {"step": 1, "phase": "prune", "macs": 90},
+        {"step": 2, "phase": "prune", "macs": 60, "accuracy": 0.5},
+        {"step": 3, "phase": "tune", "accuracy": None, "macs": 40},
+    ]
+    above, below = figures.run(SUMMARY, records).axes
+    assert curves(above)["prune"] == [[2, 0.5]]
+    assert curves(above)["tune"] == []
+    assert curves(below)["prune"] == [[1, 90], [2, 60]]
+    assert curves(below)["tune"] == [[3, 40]]
+    assert curves(above)["base, test"] == [[0, 0.9], [1, 0.9]]
+    assert curves(below)["pruned"] == [[0, 40], [1, 40]]
+    assert below.get_xlabel() == "training step"
+
+
+def test_run_leaves_out_an_empty_panel():
+    (axes,) = figures.run(SUMMARY, [{"step": 1, "macs": 90}]).axes
+    assert axes.get_ylabel() == "MACs per example"
+
+
+def test_run_without_points_is_none():
+    assert figures.run(SUMMARY, []) is None
+    assert figures.run(SUMMARY, [{"step": 1, "loss": 2.0}]) is None
+
+
+def test_run_without_references():
+    (axes,) = figures.run(UNKNOWN, [{"step": 1, "accuracy": 0.5}]).axes
+    assert curves(axes).keys() - {"run"} == {"_child0"}
+
+
+def test_axes_have_units():
+    records = [{"step": 0, "accuracy": 0.5, "macs": 2e6}]
+    records += [{"step": 9, "accuracy": 1.0, "macs": 1e6}]
+    drawing = figures.run(SUMMARY, records)
+    drawing.canvas.draw()
+    above, below = drawing.axes
+    assert below.get_ylim()[0] == 0 < above.get_ylim()[0]
+    assert all("%" in text for text in texts(above.get_yticklabels()))
+    assert "1 M" in " ".join(texts(below.get_yticklabels())).replace("1.0", "1")

@@ -1,0 +1,48 @@
+"""Tests for tfprune.replicas."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfprune import replicas
+
+
+def test_strategies_have_names():
+    mirrored = replicas.make_strategy("mirrored")
+    assert type(mirrored) is tf.distribute.MirroredStrategy
+    one_device = replicas.make_strategy("one_device")
+    assert type(one_device) is tf.distribute.OneDeviceStrategy
+
+
+def test_unknown_strategy_is_refused():
+    with pytest.raises(
+        ValueError,
+        match="one of mirrored, one_device, multi_worker. Received: 'tpu'",
+    ):
+        replicas.make_strategy("tpu")
+
+
+def test_sums_cover_the_parts_of_all_replicas():
+    values = np.arange(9, dtype="float32")
+    dataset = tf.data.Dataset.from_tensor_slices((values, values**2)).batch(8)
+
+    def sums(inputs, labels):
+        count = replicas.count_examples(inputs)
+        both = {"inputs": tf.reduce_sum(inputs), "count": [count]}
+        return replicas.sum_over_replicas(both), tf.reduce_sum(labels)
+
+    with tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    ).scope():
+        batches, sums = replicas.distribute(dataset, sums)
+        results = tf.nest.map_structure(
+            lambda tensor: tensor.numpy(), [sums(batch) for batch in batches]
+        )
+    assert results == [
+        ({"inputs": 28, "count": [8]}, 0 + 1 + 4 + 9),  # of the first replica
+        ({"inputs": 8, "count": [1]}, 64),
+    ]
+
+
+def test_nothing_sums_to_nothing():
+    assert replicas.sum_over_replicas([]) == []

@@ -1,0 +1,328 @@
+"""Tests for tfprune.report."""
+
+import io
+import json
+import os
+import sys
+
+import keras
+import matplotlib
+from matplotlib import image
+from matplotlib import pyplot
+import numpy as np
+import pytest
+from rich import console
+import tensorflow as tf
+
+from tfprune import files
+from tfprune import report
+
+
+def summary(**changes):
+    return {
+        "base": {
+            "accuracy": np.float64(0.9833),
+            "params": np.int64(61706),
+            "macs": 280000,
+            "cpu_ms": 0.6,
+        },
+        "pruned": {
+            "accuracy": 0.9778,
+            "params": 30853,
+            "macs": np.float32(112000),
+            "cpu_ms": 0.5,
+        },
+        "verification": {
+            "max_abs_difference": tf.constant(3.1e-7),
+            "max_abs_output": np.float32(12.4),
+        },
+        "layers": [
+            {
+                "name": "conv",
+                "channels_before": 16,
+                "channels_after": np.int32(4),
+                "prunable": True,
+                "reason": None,
+            },
+            {
+                "name": "logits",
+                "channels_before": 10,
+                "channels_after": 10,
+                "prunable": np.False_,
+                "reason": "model output",
+            },
+        ],
+        "seed": 7,
+        "seconds": 151.4,
+        "versions": {"keras": "3.15.1"},
+        **changes,
+    }
+
+
+RECORDS = [
+    {"step": 0, "phase": "prune", "loss": float("nan"), "macs": 280000},
+    {"step": 5, "phase": "prune", "accuracy": 0.9, "macs": 112000},
+    {"step": 9, "phase": "tune", "accuracy": 0.97, "macs": 112000},
+]
+
+
+def names(path):
+    return sorted(str(p.relative_to(path)) for p in path.rglob("*"))
+
+
+def strict(text):
+    """Parses JSON as strict parsers do, which know no NaN."""
+
+    def refuse(name):
+        raise ValueError(name)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_versions():
+    versions = report.versions()
+    assert versions["tensorflow"] == tf.__version__
+    assert versions["keras"] == keras.__version__
+    assert versions["cpus"] == os.cpu_count()
+    assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert versions["tfprune"]
+    assert strict(json.dumps(versions)) == versions
+
+
+def test_records_round_trip_in_order(tmp_path):
+    path = tmp_path / "run" / "records.jsonl"
+    for record in RECORDS:
+        report.append_record(path, record)
+    assert report.read_records(path) == [{**RECORDS[0], "loss": None}] + (
+        RECORDS[1:]
+    )
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_records_hold_types_of_json(tmp_path):
+    path = tmp_path / "records.jsonl"
+    record = {
+        "step": np.int64(3),
+        "loss": tf.constant(0.5),
+        "weight": tf.Variable(2),
+        "learning_rate": np.float32(0.25),
+        "infinite": -np.inf,
+        "done": np.True_,
+        "kept": np.array([1, 2]),
+        "phase": "prune",
+    }
+    report.append_record(path, record)
+    assert report.read_records(path) == [
+        {
+            "step": 3,
+            "loss": 0.5,
+            "weight": 2,
+            "learning_rate": 0.25,
+            "infinite": None,
+            "done": True,
+            "kept": [1, 2],
+            "phase": "prune",
+        }
+    ]
+
+
+def test_no_records(tmp_path):
+    assert report.read_records(tmp_path / "records.jsonl") == []
+
+
+def test_torn_last_line_is_dropped_and_replaced(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"step": 0}\n{"step": 1, "lo')
+    assert report.read_records(path) == [{"step": 0}]
+    report.append_record(path, {"step": 1})
+    assert path.read_text() == '{"step": 0}\n{"step": 1}\n'
+
+
+def test_only_a_torn_line(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"st')
+    assert report.read_records(path) == []
+    report.append_record(path, {"step": 0})
+    assert report.read_records(path) == [{"step": 0}]
+
+
+def test_damaged_line_is_refused(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"step": 0}\n\x00\x00\n{"step": 2}\n')
+    with pytest.raises(ValueError, match="Each line.*records.jsonl.*remove"):
+        report.read_records(path)
+
+
+def test_each_record_is_flushed_to_the_disk(tmp_path, monkeypatch):
+    path = tmp_path / "records.jsonl"
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(path.read_text()))
+    report.append_record(path, {"step": 0})
+    assert synced == ['{"step": 0}\n']
+
+
+def test_rewind_drops_what_a_resumed_run_repeats(tmp_path):
+    path = tmp_path / "records.jsonl"
+    for step in [0, 5, 5, 9]:
+        report.append_record(path, {"step": step})
+    report.rewind(path, 5)
+    assert [r["step"] for r in report.read_records(path)] == [0, 5, 5]
+    report.append_record(path, {"step": 9})
+    assert [r["step"] for r in report.read_records(path)] == [0, 5, 5, 9]
+
+
+def test_scalars_for_tensorboard(tmp_path):
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    report.log_scalars(writer, {**RECORDS[1], "loss": None})
+    writer.close()
+    (path,) = tmp_path.iterdir()
+    events = tf.compat.v1.train.summary_iterator(str(path))
+    found = {
+        value.tag: (event.step, float(tf.make_ndarray(value.tensor)))
+        for event in events
+        for value in event.summary.value
+    }
+    assert found == {
+        "accuracy": (5, pytest.approx(0.9)),
+        "macs": (5, 112000.0),
+    }
+
+
+def test_write_makes_the_contracted_files(tmp_path):
+    report.write(tmp_path, summary(), RECORDS)
+    assert names(tmp_path) == [
+        "figures",
+        "figures/channels.png",
+        "figures/run.png",
+        "report.json",
+        "report.md",
+    ]
+    for name in ["channels", "run"]:
+        pixels = image.imread(tmp_path / "figures" / f"{name}.png")
+        assert pixels.shape[1] == 960
+        assert pixels.std() > 0.05
+
+
+def test_json_keeps_every_entry(tmp_path):
+    report.write(tmp_path, summary(command="prune", extra=[1]), RECORDS)
+    written = strict((tmp_path / "report.json").read_text())
+    assert written["base"] == {
+        "accuracy": 0.9833,
+        "params": 61706,
+        "macs": 280000,
+        "cpu_ms": 0.6,
+    }
+    assert written["pruned"]["macs"] == 112000
+    assert written["verification"] == {
+        "max_abs_difference": pytest.approx(3.1e-7),
+        "max_abs_output": pytest.approx(12.4),
+    }
+    assert written["layers"][1] == {
+        "name": "logits",
+        "channels_before": 10,
+        "channels_after": 10,
+        "prunable": False,
+        "reason": "model output",
+    }
+    assert written["seed"] == 7
+    assert written["extra"] == [1]
+
+
+def test_page_shows_the_figures_of_merit(tmp_path):
+    report.write(tmp_path / "lenet", summary(command="prune.py"), RECORDS)
+    lines = (tmp_path / "lenet" / "report.md").read_text().splitlines()
+    assert lines[0] == "# lenet"
+    assert "| Test accuracy | 98.33% | 97.78% | -0.55 points |" in lines
+    assert "| Parameters | 61,706 | 30,853 | 50.0%, 2.00x less |" in lines
+    assert (
+        "| Multiply-accumulates per example | 280,000 | 112,000 "
+        "| 40.0%, 2.50x less |"
+    ) in lines
+    assert (
+        "| CPU time of one example | 0.60 ms | 0.50 ms | 83.3%, 1.20x less |"
+    ) in lines
+    assert (
+        "Verified: the masked and the compacted model differ by at most "
+        "3.1e-07; their largest output is 12.4."
+    ) in lines
+
+
+def test_page_shows_layers_figures_and_origin(tmp_path):
+    report.write(tmp_path, summary(command="prune.py --seed=7"), RECORDS)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    assert "| conv | 16 | 4 | 25% |  |" in lines
+    assert "| logits | 10 | 10 | 100% | model output |" in lines
+    assert "![run](figures/run.png)" in lines
+    assert "![channels](figures/channels.png)" in lines
+    assert "prune.py --seed=7" in lines
+    assert "| seed | 7 |" in lines
+    assert "| time | 0:02:31 |" in lines
+    assert "| keras | 3.15.1 |" in lines
+
+
+def test_unknown_values_are_said_to_be_unknown(tmp_path):
+    unknown = {"accuracy": float("nan"), "params": 5, "macs": 0, "cpu_ms": None}
+    report.write(tmp_path, summary(pruned=unknown), RECORDS)
+    text = (tmp_path / "report.md").read_text()
+    assert "| Test accuracy | 98.33% | unknown | unknown |" in text
+    assert "| CPU time of one example | 0.60 ms | unknown | unknown |" in text
+    pruned = strict((tmp_path / "report.json").read_text())["pruned"]
+    assert pruned == {"accuracy": None, "params": 5, "macs": 0, "cpu_ms": None}
+
+
+def test_run_without_points_has_no_drawing(tmp_path):
+    report.write(tmp_path, summary(), [{"step": 1, "macs": float("nan")}])
+    assert "figures/run.png" not in names(tmp_path)
+    assert "run.png" not in (tmp_path / "report.md").read_text()
+
+
+def test_write_replaces_an_older_report(tmp_path):
+    report.write(tmp_path, summary(), RECORDS)
+    report.write(tmp_path, summary(seed=8), RECORDS)
+    assert strict((tmp_path / "report.json").read_text())["seed"] == 8
+    assert len(names(tmp_path)) == 5
+
+
+def test_failed_write_leaves_no_partial_file(tmp_path, monkeypatch):
+    report.write(tmp_path, summary(), RECORDS)
+
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        report.write(tmp_path, summary(seed=8), RECORDS)
+    assert strict((tmp_path / "report.json").read_text())["seed"] == 7
+    assert len(names(tmp_path)) == 5
+
+
+def test_json_is_written_last(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        files, "write_text", lambda path, _: written.append(path.name)
+    )
+    report.write(tmp_path, summary(), RECORDS)
+    assert written == ["report.md", "report.json"]
+
+
+def test_values_of_no_type_of_json_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        report.append_record(tmp_path / "records.jsonl", {"step": object()})
+    assert report.read_records(tmp_path / "records.jsonl") == []
+
+
+def test_table_for_the_terminal():
+    screen = console.Console(file=io.StringIO(), width=100)
+    screen.print(report.table(summary()))
+    text = screen.file.getvalue()
+    for shown in [
+        "61,706", "2.50x less", "-0.55 points", "3.1e-07", "logits", "model out"
+    ]:
+        assert shown in text
+
+
+def test_drawing_leaves_matplotlib_alone(tmp_path):
+    settings = dict(matplotlib.rcParams)
+    report.write(tmp_path, summary(), RECORDS)
+    assert dict(matplotlib.rcParams) == settings
+    assert pyplot.get_fignums() == []

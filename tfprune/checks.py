@@ -1,0 +1,119 @@
+"""Checks before training: that model, data, loss and optimizer fit together."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfprune import losses as losses_lib
+
+# What a Keras optimizer does to gradients or weights besides its own rule.
+_OPTIMIZER_OPTIONS = (
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "gradient_accumulation_steps",
+    "loss_scale_factor",
+    "use_ema",
+)
+
+
+def check_batch(model, dataset, loss_fn):
+    """Raises an error if one batch shows that training would go wrong.
+
+    Class numbers in later batches are checked by TensorFlow's cross-entropy: a
+    wrong one stops training on a CPU, and makes the loss NaN on a GPU.
+
+    Args:
+        model: A built `keras.Model`.
+        dataset: A `tf.data.Dataset` of batched `(inputs, labels)`.
+        loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
+
+    Raises:
+        ValueError: If the dataset is empty or does not yield batched
+            `(inputs, labels)`, if the inputs do not have the shape of the
+            model's, if a label is not one of the classes, or if the loss is
+            not one number for each example.
+    """
+    inputs, labels = _first_batch(dataset)
+    _check_inputs(model, inputs)
+    outputs = model(inputs, training=False)
+    if losses_lib.are_classes(labels, outputs):
+        _check_classes(labels, outputs)
+    losses = tf.convert_to_tensor(loss_fn(labels, outputs))
+    batch = tf.nest.flatten(inputs)[0].shape[0]
+    if losses.shape != [batch]:
+        raise ValueError(
+            f"`loss_fn` must return one loss for each example, [{batch}]. "
+            f"Received: loss of shape {losses.shape}; make Keras losses with "
+            "`reduction=None`."
+        )
+
+
+def check_optimizer(optimizer):
+    """Raises an error for an optimizer that does more than its own rule.
+
+    Args:
+        optimizer: Anything; it must be a `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: If it is none, or if it clips, scales, accumulates or
+            averages, which Keras does with each replica's part of a gradient
+            or leaves to `Model.fit`.
+    """
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise ValueError(
+            "`optimizer` must be a keras.optimizers.Optimizer. "
+            f"Received: optimizer={optimizer!r}."
+        )
+    if isinstance(
+        optimizer,
+        (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer),
+    ):
+        raise ValueError(
+            "`optimizer` must not wrap other optimizers. "
+            f"Received: {type(optimizer).__name__}; pass the inner one."
+        )
+    for name in _OPTIMIZER_OPTIONS:
+        if value := getattr(optimizer, name):
+            raise ValueError(
+                "`optimizer` must apply its rule only. "
+                f"Received: {name}={value}; to clip, pass `clip_norm` to the "
+                "Trainer."
+            )
+
+
+def _first_batch(dataset):
+    element = getattr(dataset, "element_spec", None)
+    if not isinstance(element, tuple) or len(element) != 2:
+        raise ValueError(
+            "The dataset must be a tf.data.Dataset that yields (inputs, "
+            f"labels). Received: {dataset!r}."
+        )
+    batch = next(iter(dataset.take(1)), None)
+    if batch is None:
+        raise ValueError("The dataset must not be empty. Received: 0 batches.")
+    return batch
+
+
+def _check_inputs(model, inputs):
+    expected = [tf.TensorShape(tensor.shape) for tensor in model.inputs]
+    received = [tensor.shape for tensor in tf.nest.flatten(inputs)]
+    if len(received) != len(expected) or not all(
+        map(tf.TensorShape.is_compatible_with, received, expected)
+    ):
+        raise ValueError(
+            "The dataset must yield batches of the model's inputs, "
+            f"{', '.join(map(str, expected))}. Received: inputs of shape "
+            f"{', '.join(map(str, received))}."
+        )
+
+
+def _check_classes(labels, outputs):
+    classes = outputs.shape[1]
+    numbers = np.unique(losses_lib.class_numbers(labels, outputs))
+    outside = numbers[(numbers < 0) | (numbers >= classes)]
+    if outside.size:
+        raise ValueError(
+            f"Labels must be from 0 to {classes - 1}, for {classes} classes. "
+            f"Received: labels {', '.join(map(str, outside[:10]))}."
+        )

@@ -1,0 +1,24 @@
+"""Random scores, the baseline that every other criterion must beat."""
+
+import tensorflow as tf
+
+from tfprune.criteria import base
+
+
+class Random(base.Criterion):
+    """Uniform draws in [0, 1), the same in each batch.
+
+    Args:
+        seed: Seed of the draws. Defaults to 0.
+    """
+
+    def __init__(self, seed=0):
+        self.seed = seed
+
+    def contributions(self, batch):
+        shape = [1, batch.graph.num_units]
+        return tf.random.stateless_uniform(shape, seed=[self.seed, 0])
+
+    def reduce(self, contributions):
+        """Returns the draws, [num_units]."""
+        return tf.reduce_mean(contributions, axis=0)

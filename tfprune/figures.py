@@ -1,0 +1,132 @@
+"""Drawings of a run, made without pyplot or any other global state."""
+
+import functools
+import itertools
+
+from matplotlib import figure
+from matplotlib import patches
+from matplotlib import ticker
+
+BEFORE, AFTER, FIXED = "#d3dbe6", "#1f5fa8", "#7d8794"
+PHASES = ("#1f5fa8", "#d9822b", "#2e8b57", "#8e5ea2", "#c0392b")
+PERCENT = functools.partial(ticker.PercentFormatter, 1)
+PANELS = {  # label, formatter and lowest value of the vertical axis
+    "accuracy": ("validation accuracy", PERCENT, None),
+    "macs": ("MACs per example", ticker.EngFormatter, 0),
+}
+TITLE = {"loc": "left", "fontsize": 12, "fontweight": "bold"}
+
+
+def channels(layers):
+    """Returns a drawing of the channels of each layer, before and after.
+
+    Args:
+        layers: List of dicts of `name`, `channels_before`, `channels_after`
+            and `prunable`.
+    """
+    rows = range(len(layers))
+    before = [layer["channels_before"] for layer in layers]
+    after = [layer["channels_after"] for layer in layers]
+    colours = [AFTER if layer["prunable"] else FIXED for layer in layers]
+    drawing = _figure(8, 1.3 + 0.22 * len(layers))
+    axes = drawing.subplots()
+    axes.barh(rows, before, height=0.8, color=BEFORE)
+    axes.barh(rows, after, height=0.8, color=colours)
+    for row in rows:
+        axes.annotate(
+            f"{after[row]:,} of {before[row]:,}",
+            (before[row], row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    axes.set_yticks(rows, [layer["name"] for layer in layers], fontsize=8)
+    axes.set_ylim(len(layers) - 0.4, -0.6)
+    axes.set_xlim(0, 1.18 * max(before, default=1))
+    axes.set_xlabel("channels")
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    _style(axes, "x")
+    axes.set_title("Channels kept per layer", **TITLE)
+    kinds = {"kept": AFTER, "may not be pruned": FIXED, "removed": BEFORE}
+    marks = [patches.Patch(color=c, label=kind) for kind, c in kinds.items()]
+    _legend(drawing, marks)
+    return drawing
+
+
+def run(summary, records):
+    """Returns a drawing of accuracy and multiply-accumulates over the steps.
+
+    Args:
+        summary: Dict with `base` and `pruned`, each of `accuracy` and `macs`.
+        records: List of dicts of `step` and, where known, `phase`, `accuracy`
+            and `macs`. What no record knows is not drawn.
+
+    Returns:
+        The figure, or None if there is nothing to draw.
+    """
+    keys = [key for key in PANELS if _known(records, key)]
+    if not keys:
+        return None
+    drawing = _figure(8, 0.6 + 2.7 * len(keys))
+    panels = drawing.subplots(len(keys), sharex=True, squeeze=False)[:, 0]
+    for axes, key in zip(panels, keys, strict=True):
+        label, formatter, lowest = PANELS[key]
+        axes.set_ylabel(label)
+        axes.yaxis.set_major_formatter(formatter())
+        _series(axes, records, key)
+        _references(axes, summary, key)
+        axes.set_ylim(bottom=lowest)
+        _style(axes, "y")
+    panels[0].set_title("Over the run", **TITLE)
+    panels[-1].set_xlabel("training step")
+    panels[-1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    _legend(drawing, panels[0].get_legend_handles_labels()[0])
+    return drawing
+
+
+def _figure(width, height):
+    return figure.Figure((width, height), dpi=120, layout="constrained")
+
+
+def _style(axes, grid):
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color="#e4e8ee")
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+
+
+def _legend(drawing, handles):
+    drawing.legend(
+        handles=handles,
+        loc="outside upper right",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=9,
+    )
+
+
+def _known(records, key):
+    return [r for r in records if r.get(key) is not None]
+
+
+def _series(axes, records, key):
+    """Draws the values that exist, coloured by phase."""
+
+    def draw(points, *style, **look):
+        xs, ys = [r["step"] for r in points], [r[key] for r in points]
+        axes.plot(xs, ys, *style, **look)
+
+    points = _known(records, key)
+    draw(points, color=BEFORE)
+    phases = dict.fromkeys(r.get("phase", "run") for r in records)
+    for phase, colour in zip(phases, itertools.cycle(PHASES), strict=False):
+        mine = [r for r in points if r.get("phase", "run") == phase]
+        draw(mine, "o", color=colour, markersize=4, label=phase)
+
+
+def _references(axes, summary, key):
+    for name, style in (("base", "--"), ("pruned", ":")):
+        if summary[name][key] is not None:
+            label = f"{name}, test" if key == "accuracy" else name
+            axes.axhline(summary[name][key], ls=style, color=FIXED, label=label)

@@ -1,0 +1,75 @@
+"""What every method shares: a run that goes on step by step."""
+
+
+class Method:
+    """Decides what to remove from a model, and trains it.
+
+    A method is a machine that `tfprune.prune` turns: `start` builds the run,
+    each `step` does one round of it, `finish` returns the final model. All
+    that changes in between is in `state`, so that a run can be saved after any
+    round and taken up again in another process.
+    """
+
+    def start(self, model, dataset, loss_fn):
+        """Builds the run, under the current strategy, before any training.
+
+        Args:
+            model: A built `keras.Model`; it is left as it is.
+            dataset: `tf.data.Dataset` of batched `(inputs, labels)`, the same
+                in every process; it is repeated as needed.
+            loss_fn: Function `(labels, outputs)` to one loss per example.
+
+        Raises:
+            ValueError: If the method cannot end as its settings ask.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs `start`.")
+
+    @property
+    def state(self):
+        """All that a checkpoint holds: {name: list of `tf.Variable`s}."""
+        raise NotImplementedError(f"{type(self).__name__} needs `state`.")
+
+    @property
+    def model(self):
+        """The model as it is now, the one to evaluate between rounds."""
+        raise NotImplementedError(f"{type(self).__name__} needs `model`.")
+
+    @property
+    def done(self):
+        """Whether no round is left."""
+        raise NotImplementedError(f"{type(self).__name__} needs `done`.")
+
+    @property
+    def progress(self):
+        """How many training steps are done, and how many there are."""
+        raise NotImplementedError(f"{type(self).__name__} needs `progress`.")
+
+    def step(self):
+        """Does one round.
+
+        Returns:
+            A record, a flat dict with at least `step`, `phase`, `loss`,
+            `units`, `params`, `macs` and `pruned`, the number of units that
+            went in this round.
+
+        Raises:
+            FloatingPointError: If a loss is not finite.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs `step`.")
+
+    def finish(self):
+        """Returns the final model."""
+        raise NotImplementedError(f"{type(self).__name__} needs `finish`.")
+
+    def report(self, model):
+        """Returns entries of the report that only the method knows.
+
+        Args:
+            model: What `finish` returned.
+
+        Returns:
+            dict with `verification` (`max_abs_difference`, `max_abs_output`)
+            and `layers`, a list of dicts with `name`, `channels_before`,
+            `channels_after`, `prunable` and `reason`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs `report`.")

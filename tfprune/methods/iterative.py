@@ -1,0 +1,250 @@
+"""Iterative pruning by a criterion, scored while the model trains."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfprune import budgets
+from tfprune import compaction
+from tfprune import costs
+from tfprune import graph as graph_lib
+from tfprune import masking
+from tfprune import scoring
+from tfprune.layers import channel_mask
+from tfprune.methods import base
+
+
+class Iterative(base.Method):
+    """Trains, scores from the same backward passes, prunes, and goes on.
+
+    Scores are averaged over the training steps since the last pruning. When
+    the schedule says so, the units with the lowest ones go until the share of
+    the budget that is due by then is met; a unit that is gone never comes
+    back. Training goes on until `steps`, masks stay until the end
+    (Molchanov et al., 2019, arXiv:1906.10771, section 3.3).
+
+    Args:
+        criterion: A `Criterion`.
+        budget: The `Budget` that the final model meets.
+        schedule: A schedule of `tfprune.schedules`. After each training step
+            in which it prunes, its sparsity, as a share of that at its
+            `end_step`, is the share of the way to the budget.
+        trainer: A `Trainer`.
+        steps: Training steps in all, at least the schedule's `end_step`; those
+            after it are the fine-tuning.
+        ranking: As for `select`. Defaults to `global_ranking`.
+        min_units: Units that every layer keeps at least. Defaults to 1.
+        frozen: Names of layers whose channels stay, as for `trace`.
+        round_steps: Most training steps in one round, hence between two
+            checkpoints. Defaults to 100.
+
+    Raises:
+        ValueError: If the schedule does not prune in its `end_step`, or ends
+            after `steps`.
+    """
+
+    def __init__(
+        self,
+        criterion,
+        budget,
+        schedule,
+        trainer,
+        steps,
+        ranking=budgets.global_ranking,
+        min_units=1,
+        frozen=(),
+        round_steps=100,
+    ):
+        _check(schedule, steps, min_units, round_steps)
+        self.criterion = criterion
+        self.budget = budget
+        self.schedule = schedule
+        self.trainer = trainer
+        self.steps = steps
+        self.ranking = ranking
+        self.min_units = min_units
+        self.frozen = frozen
+        self.round_steps = round_steps
+
+    def start(self, model, dataset, loss_fn):
+        self.graph = graph_lib.trace(model, self.frozen)
+        self._meter = costs.Meter(self.graph)
+        self._select(np.zeros(self.graph.num_units), self.budget)
+        self._masked = masking.mask_model(model, self.graph)
+        self._scorer = scoring.Scorer(
+            self._masked, self.graph, self.criterion, loss_fn
+        )
+        self.trainer.build(self._masked, teacher=model)
+        self._dataset = dataset.repeat()
+        self._batches = None
+        self._loss_fn = loss_fn
+        self._step = tf.Variable(0, dtype=tf.int64)
+        self._summed = tf.Variable(tf.zeros([self.graph.num_units]))
+        self._count = tf.Variable(0, dtype=tf.int64)
+
+    @property
+    def state(self):
+        return {
+            "model": [x.value for x in self._masked.variables],
+            "trainer": [x.value for x in self.trainer.variables],
+            "method": [self._step, self._summed, self._count],
+        }
+
+    @property
+    def model(self):
+        return self._masked
+
+    @property
+    def done(self):
+        return int(self._step.numpy()) >= self.steps
+
+    @property
+    def progress(self):
+        return int(self._step.numpy()), self.steps
+
+    def step(self):
+        losses, pruned = [], 0
+        for _ in range(min(self.round_steps, self.steps - int(self._step.numpy()))):
+            losses.append(self._train())
+            if self._due(int(self._step.numpy())):
+                pruned = self._prune()
+                break
+        keep = masking.get_mask(self._masked, self.graph)
+        fine_tuning = int(self._step.numpy()) > self.schedule.end_step
+        return {
+            "step": int(self._step.numpy()),
+            "phase": "fine-tune" if fine_tuning else "prune",
+            "loss": float(np.mean(losses)),
+            "learning_rate": float(self.trainer.optimizer.learning_rate),
+            "units": int((keep & self.graph.prunable).sum()),
+            **self._meter(keep)._asdict(),
+            "pruned": pruned,
+        }
+
+    def finish(self):
+        return compaction.compact(self._masked)
+
+    def report(self, model):
+        inputs = compaction.random_inputs(model)
+        keep = masking.get_mask(self._masked, self.graph)
+        return {
+            "verification": compaction.verify(self._masked, model, inputs),
+            "layers": self.graph.widths(keep),
+        }
+
+    def _train(self):
+        """Does one training step; returns its loss."""
+        if self._batches is None:
+            self._batches = self._from_here()
+        scored = int(self._step.numpy()) < self.schedule.end_step
+        function = self._scored_step if scored else self._plain_step
+        update, scores = function(*next(self._batches))
+        self._step.assign_add(1)
+        if not update.finite:
+            raise FloatingPointError(
+                f"The loss must be finite. Received: {float(update.loss)} in "
+                f"training step {int(self._step.numpy())}. Lower the learning rate, "
+                "clip the gradient or prune in smaller steps; the last "
+                "checkpoint is from before."
+            )
+        if scored:
+            self._summed.assign_add(scores)
+            self._count.assign_add(1)
+        return float(update.loss)
+
+    def _from_here(self):
+        """Returns an iterator that begins where the run stands."""
+        dataset = self._dataset.skip(int(self._step.numpy()))
+        strategy = tf.distribute.get_strategy()
+        return iter(strategy.experimental_distribute_dataset(dataset))
+
+    @tf.function
+    def _plain_step(self, inputs, labels):
+        def replica(inputs, labels):
+            return self.trainer.step(
+                self._masked, self._loss_fn, inputs, labels
+            )[1]
+
+        strategy = tf.distribute.get_strategy()
+        updates = strategy.run(replica, args=(inputs, labels))
+        return _first(updates), None
+
+    @tf.function
+    def _scored_step(self, inputs, labels):
+        def replica(inputs, labels):
+            found, update = self.trainer.step(
+                self._masked,
+                self._loss_fn,
+                inputs,
+                labels,
+                tap=channel_mask.tapped,
+            )
+            return update, self._scorer.contributions(
+                found.taps, found.tap_gradients, inputs, labels
+            )
+
+        strategy = tf.distribute.get_strategy()
+        updates, parts = strategy.run(replica, args=(inputs, labels))
+        (scores,) = self._scorer.reduce(parts).values()
+        return _first(updates), scores
+
+    def _due(self, step):
+        in_time = step <= self.schedule.end_step
+        return in_time and bool(self.schedule(step)[0])
+
+    def _prune(self):
+        """Removes what is due by now; returns how many units that were."""
+        scores = self._summed.numpy() / max(1, int(self._count.numpy()))
+        self._summed.assign(tf.zeros_like(self._summed))
+        self._count.assign(0)
+        now, end = (
+            float(self.schedule(step)[1])
+            for step in (int(self._step.numpy()), self.schedule.end_step)
+        )
+        before = masking.get_mask(self._masked, self.graph)
+        self._scorer.checked(self.criterion.name, scores)
+        budget = self.budget.partly(self.graph, now / end)
+        keep = self._select(scores, budget, before)
+        masking.set_mask(self._masked, self.graph, keep)
+        self.trainer.mask_slots(
+            masking.variable_masks(self._masked, self.graph, keep)
+        )
+        return int(before.sum() - keep.sum())
+
+    def _select(self, scores, budget, keep=None):
+        if keep is None:
+            keep = np.ones(self.graph.num_units, bool)
+        return budgets.select(
+            scores, self.graph, keep, budget, self.min_units, self.ranking
+        )
+
+
+def _first(updates):
+    strategy = tf.distribute.get_strategy()
+    return tf.nest.map_structure(
+        lambda x: strategy.experimental_local_results(x)[0], updates
+    )
+
+
+def _check(schedule, steps, min_units, round_steps):
+    for name, value in (
+        ("steps", steps),
+        ("min_units", min_units),
+        ("round_steps", round_steps),
+    ):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be an int of at least 1. Received: {value!r}."
+            )
+    end = getattr(schedule, "end_step", None)
+    if end is None or not 0 < end <= steps:
+        raise ValueError(
+            "`schedule` must have an `end_step` from 1 to `steps`. "
+            f"Received: end_step={end}, steps={steps}."
+        )
+    prunes, sparsity = schedule(end)
+    if not prunes or not sparsity > 0:
+        raise ValueError(
+            "`schedule` must prune in its `end_step`, to a sparsity above 0. "
+            f"Received: {schedule.get_config()}. Make `end_step - begin_step` "
+            "a multiple of `frequency`."
+        )

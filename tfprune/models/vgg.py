@@ -1,0 +1,36 @@
+"""VGG-16 for small images (Simonyan and Zisserman, 2015, arXiv:1409.1556)."""
+
+import keras
+from keras import layers
+
+from tfprune.models import blocks
+from tfprune.models import weights as weights_lib
+
+_WIDTHS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
+
+
+def vgg16(input_shape=(32, 32, 3), classes=10, width=1.0, weights=None):
+    """Returns VGG-16 with batch normalisation and one hidden dense layer.
+
+    Unlike the paper, the dense head is 512 ReLU units and the logits, as is
+    usual for CIFAR-10. 14,986,698 trainable parameters by default.
+
+    Args:
+        input_shape: Height, width and channels of the images; 32 or more
+            pixels on a side, for five poolings.
+        classes: Number of logits. Defaults to 10.
+        width: Factor on the number of channels of every layer but the logits,
+            rounded to whole channels. Defaults to 1.
+        weights: A file that `weights.load` reads. Defaults to `None`, random.
+    """
+    inputs = x = keras.Input(input_shape, name="images")
+    for block, widths in enumerate(_WIDTHS, start=1):
+        for conv, filters in enumerate(widths, start=1):
+            name = f"block{block}_conv{conv}"
+            x = blocks.conv_bn_relu(x, round(width * filters), 3, name)
+        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(round(width * 512), name="dense1")(x)
+    x = layers.ReLU(name="dense1_relu")(x)
+    x = layers.Dense(classes, name="logits")(x)
+    return weights_lib.load(keras.Model(inputs, x, name="vgg16"), weights)

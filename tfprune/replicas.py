@@ -1,0 +1,69 @@
+"""What a computation on the replicas of a `tf.distribute` strategy needs."""
+
+import tensorflow as tf
+
+
+def make_strategy(name):
+    """Returns the `tf.distribute.Strategy` of a name.
+
+    Args:
+        name: `"mirrored"` for all GPUs of this machine, or its CPU;
+            `"one_device"` for the first of them; `"multi_worker"` for several
+            machines, each started with the same program and its own
+            `TF_CONFIG` in the environment.
+    """
+    strategies = {
+        "mirrored": tf.distribute.MirroredStrategy,
+        "one_device": _one_device,
+        "multi_worker": tf.distribute.MultiWorkerMirroredStrategy,
+    }
+    if name not in strategies:
+        raise ValueError(
+            f"The strategy must be one of {', '.join(strategies)}. "
+            f"Received: {name!r}."
+        )
+    return strategies[name]()
+
+
+def distribute(dataset, replica_fn):
+    """Splits every batch of a dataset over the replicas of the strategy.
+
+    Args:
+        dataset: A `tf.data.Dataset` of `(inputs, labels)`.
+        replica_fn: Called in replica context as `replica_fn(inputs, labels)`
+            with one replica's part of a batch, which may be empty.
+
+    Returns:
+        An iterable of the batches, and `replica_fn` as one `tf.function` of a
+        batch. It returns the results of the first replica: those of the others
+        are lost unless `replica_fn` sums over replicas.
+    """
+    strategy = tf.distribute.get_strategy()
+    batches = strategy.experimental_distribute_dataset(dataset)
+
+    @tf.function(input_signature=[batches.element_spec])
+    def run(batch):
+        return tf.nest.map_structure(
+            lambda result: strategy.experimental_local_results(result)[0],
+            strategy.run(replica_fn, args=batch),
+        )
+
+    return batches, run
+
+
+def sum_over_replicas(values):
+    """Returns the sums of a nest of tensors; in replica context."""
+    if not tf.nest.flatten(values):
+        return values
+    replica = tf.distribute.get_replica_context()
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def count_examples(values):
+    """Returns the length of the first axis, a float32 scalar."""
+    return tf.cast(tf.shape(values)[0], tf.float32)
+
+
+def _one_device():
+    gpus = tf.config.list_logical_devices("GPU")
+    return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")

@@ -1,0 +1,249 @@
+"""What a run leaves to read: records, report.json, report.md and figures."""
+
+import datetime
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import platform
+
+import keras
+import numpy as np
+from rich import console
+from rich import table as rich_table
+import tensorflow as tf
+
+from tfprune import figures
+from tfprune import files
+
+HEADLINE = ("measure", "base", "pruned", "pruned / base")
+LAYERS = ("layer", "before", "after", "kept", "reason for the rest")
+NUMBERS = {*HEADLINE[1:], *LAYERS[1:4]}  # columns that align to the right
+
+
+def versions():
+    """Returns the versions and the machine that a result depends on."""
+    return {
+        "tfprune": importlib.metadata.version("tfprune"),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def append_record(path, record):
+    """Adds `record` to the JSON lines at `path` and flushes it to the disk.
+
+    What a killed process left of a line is removed first.
+
+    Args:
+        path: File; made if it does not exist.
+        record: {name: number or text} of one round.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(_json(record).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_records(path):
+    """Returns the records at `path` in order, [] if there is no file.
+
+    A last line that a killed process did not finish is dropped.
+
+    Raises:
+        ValueError: If another line is damaged.
+    """
+    path = pathlib.Path(path)
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise ValueError(
+            f"Each line of the records must be JSON. Received: "
+            f"path={str(path)!r}, which fails: {error}; remove that line."
+        ) from error
+
+
+def rewind(path, step):
+    """Drops the records after `step`, where a resumed run goes on from."""
+    records = [r for r in read_records(path) if r["step"] <= step]
+    files.write_text(path, "".join(_json(r) + "\n" for r in records))
+
+
+def log_scalars(writer, record):
+    """Writes the numbers of `record` for TensorBoard at its `step`.
+
+    `tf.summary.scalar` does the same, but only where TensorBoard is installed.
+
+    Args:
+        writer: From `tf.summary.create_file_writer`.
+        record: As for `append_record`, with a `step`.
+    """
+    kind = tf.compat.v1.SummaryMetadata(
+        data_class="DATA_CLASS_SCALAR", plugin_data={"plugin_name": "scalars"}
+    )
+    with writer.as_default(step=record["step"]):
+        for name, value in _plain(record).items():
+            if name != "step" and isinstance(value, (int, float)):
+                scalar = tf.constant(value, tf.float32)
+                tf.summary.write(name, scalar, metadata=kind)
+    writer.flush()
+
+
+def write(folder, summary, records):
+    """Writes `report.json`, `report.md` and `figures/*.png` of a run.
+
+    Each file appears whole or not at all, `report.json` last.
+
+    Args:
+        folder: Output folder of the run; its name is the title.
+        summary: Dict with `base` and `pruned`, each of `accuracy` (fraction),
+            `params`, `macs` and `cpu_ms`; `verification` of
+            `max_abs_difference` and `max_abs_output`; `layers`, a list of
+            dicts of `name`, `channels_before`, `channels_after`, `prunable`
+            and `reason`; `seed`, `seconds`, `versions`; and what else is
+            known, like the `command`. None or NaN is shown as unknown.
+        records: List of dicts with a `step`; `accuracy`, `macs` and `phase`
+            are drawn where they exist.
+    """
+    folder = pathlib.Path(folder)
+    summary, records = _plain(summary), _plain(records)
+    drawings = {
+        "run": figures.run(summary, records),
+        "channels": figures.channels(summary["layers"]),
+    }
+    drawings = {name: drawn for name, drawn in drawings.items() if drawn}
+    text = _markdown(folder.resolve().name, summary, drawings)
+    for name, drawing in drawings.items():
+        with files.atomic(folder / "figures" / f"{name}.png") as partial:
+            drawing.savefig(partial)
+    files.write_text(folder / "report.md", text)
+    files.write_text(folder / "report.json", _json(summary, indent=2) + "\n")
+
+
+def table(summary):
+    """Returns the figures of merit and the layers as a rich renderable.
+
+    Args:
+        summary: As for `write`.
+    """
+    summary = _plain(summary)
+    return console.Group(
+        _rich(HEADLINE, _headline(summary)),
+        _proof(summary["verification"]),
+        _rich(LAYERS, _layers(summary["layers"])),
+    )
+
+
+def _plain(value):
+    """Returns `value` in the types of JSON; None for what is not finite."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inside) for key, inside in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inside) for inside in value]
+    if hasattr(value, "numpy"):
+        value = value.numpy()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _json(value, indent=None):
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+def _headline(summary):
+    base, pruned = summary["base"], summary["pruned"]
+
+    def row(title, key, pattern, compare):
+        values = base[key], pruned[key]
+        return title, *(_text(v, pattern) for v in values), compare(*values)
+
+    return [
+        row("Test accuracy", "accuracy", "{:.2%}", _points_apart),
+        row("Parameters", "params", "{:,.0f}", _ratio),
+        row("Multiply-accumulates per example", "macs", "{:,.0f}", _ratio),
+        row("CPU time of one example", "cpu_ms", "{:.2f} ms", _ratio),
+    ]
+
+
+def _text(value, pattern):
+    return "unknown" if value is None else pattern.format(value)
+
+
+def _points_apart(base, pruned):
+    if base is None or pruned is None:
+        return "unknown"
+    return f"{100 * (pruned - base):+.2f} points"
+
+
+def _ratio(base, pruned):
+    if not base or not pruned:
+        return "unknown"
+    return f"{pruned / base:.1%}, {base / pruned:.2f}x less"
+
+
+def _proof(verification):
+    difference = _text(verification["max_abs_difference"], "{:.2g}")
+    largest = _text(verification["max_abs_output"], "{:.3g}")
+    return (
+        f"Verified: the masked and the compacted model differ by at most "
+        f"{difference}; their largest output is {largest}."
+    )
+
+
+def _layers(layers):
+    rows = []
+    for layer in layers:
+        before, after = layer["channels_before"], layer["channels_after"]
+        kept = f"{after / before:.0%}"
+        reason = layer["reason"] or ""
+        rows.append((layer["name"], f"{before:,}", f"{after:,}", kept, reason))
+    return rows
+
+
+def _rich(titles, rows):
+    grid = rich_table.Table()
+    for title in titles:
+        grid.add_column(title, justify="right" if title in NUMBERS else "left")
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+def _markdown(title, summary, drawings):
+    command = summary.get("command")
+    parts = [
+        f"# {title}",
+        _grid(HEADLINE, _headline(summary)),
+        _proof(summary["verification"]),
+        *(f"![{name}](figures/{name}.png)" for name in drawings),
+        "## Layers",
+        _grid(LAYERS, _layers(summary["layers"])),
+        "## Made by",
+        *([f"```sh\n{command}\n```"] if command else []),
+        _grid(("what", "value"), _origin(summary)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _grid(titles, rows):
+    ruler = ("---:" if title in NUMBERS else "---" for title in titles)
+    lines = ("| " + " | ".join(row) + " |" for row in (titles, ruler, *rows))
+    return "\n".join(lines)
+
+
+def _origin(summary):
+    time = datetime.timedelta(seconds=round(summary["seconds"]))
+    made = {"seed": summary["seed"], "time": time, **summary["versions"]}
+    return [(name, str(value)) for name, value in made.items()]

@@ -1,0 +1,201 @@
+"""Scores of units: gates of one pass over the data, read by many criteria."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfprune import graph as graph_lib
+from tfprune import masking
+from tfprune import program
+from tfprune.criteria import base
+from tfprune.layers import channel_mask
+from tfprune.rules import base as rules
+
+
+def score(masked, graph, criteria, dataset, loss_fn, batches=None):
+    """Returns the scores of all units by several criteria, in one pass.
+
+    The model runs in inference mode, under the current strategy; what is
+    pruned and chosen does not depend on the number of replicas.
+
+    Args:
+        masked: A model of `mask_model`.
+        graph: The `ChannelGraph` of the model it was made from.
+        criteria: A `Criterion`, a list of them (named by their classes), or a
+            dict {name: criterion}.
+        dataset: `tf.data.Dataset` of batched `(inputs, labels)`.
+        loss_fn: Function `(labels, outputs)` to one loss per example, [batch].
+        batches: How many batches to read. Defaults to all.
+
+    Returns:
+        {name: float [num_units]}, averaged over batches; bigger means keep.
+
+    Raises:
+        ValueError: If the dataset is empty or shorter than `batches`, two
+            criteria have one name, or a score is not finite.
+    """
+    strategy = tf.distribute.get_strategy()
+    scorer = Scorer(masked, graph, criteria, loss_fn)
+
+    @tf.function
+    def step(inputs, labels):
+        parts = strategy.run(scorer.pass_over, args=(inputs, labels))
+        return scorer.reduce(parts)
+
+    if batches is not None:
+        dataset = dataset.take(batches)
+    totals, count = dict.fromkeys(scorer.criteria, 0.0), 0
+    for inputs, labels in strategy.experimental_distribute_dataset(dataset):
+        for name, scores in step(inputs, labels).items():
+            totals[name] = totals[name] + scores.numpy()
+        count += 1
+    if count < (batches or 1):
+        raise ValueError(
+            f"`dataset` must hold {batches or 'some'} batches. "
+            f"Received: {count} batches."
+        )
+    return {
+        name: scorer.checked(name, total / count)
+        for name, total in totals.items()
+    }
+
+
+class Scorer:
+    """Turns the gates of a pass into the scores of units.
+
+    Args:
+        masked: A model of `mask_model`.
+        graph: The `ChannelGraph` of the model it was made from.
+        criteria: As for `score`.
+        loss_fn: As for `score`.
+    """
+
+    def __init__(self, masked, graph, criteria, loss_fn):
+        self.criteria = named(criteria)
+        self._model = masked
+        self._graph = graph
+        self._loss_fn = loss_fn
+        self._program = program.program(masked)
+        self._alive = masking.get_mask(masked, graph) & graph.prunable
+        self._gates = {}  # by `id` of the `ChannelMask`
+        layers = program.layers_by_path(masked)
+        for gate in graph.gates.values():
+            path = masking.mask_path(gate)
+            self._gates[id(layers[path])] = path, gate, _chain(layers, gate)
+
+    def pass_over(self, inputs, labels):
+        """Returns {name: contributions} of a batch on the current replica."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            with channel_mask.tapped(tape) as taps:
+                outputs = self._model(inputs, training=False)
+            loss = tf.reduce_sum(self._loss_fn(labels, outputs))
+        gradients = tape.gradient(
+            loss,
+            [output for _, output in taps],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return self.contributions(taps, gradients, inputs, labels)
+
+    def contributions(self, taps, gradients, inputs, labels):
+        """Returns what the batch of a replica adds to the scores.
+
+        Args:
+            taps: `(ChannelMask, output)` for each use of a gate.
+            gradients: d(sum of the losses)/d(output) for each of them.
+            inputs: The inputs of the batch.
+            labels: Its labels.
+
+        Returns:
+            {name: float [batch, num_units]}, to be given to `reduce`.
+        """
+        uses = {}
+        for (layer, output), gradient in zip(taps, gradients):
+            uses.setdefault(id(layer), []).append((output, gradient))
+        batch = base.Batch(
+            dict(self._tap(key, pairs) for key, pairs in uses.items()),
+            {path: gate.node.outputs[0] for path, gate, _ in self._gates.values()},
+            inputs,
+            labels,
+            self._model,
+            self._program,
+            self._graph,
+            self._alive,
+            self._loss_fn,
+        )
+        return {
+            name: criterion.contributions(batch)
+            for name, criterion in self.criteria.items()
+        }
+
+    def _tap(self, key, pairs):
+        path, gate, chain = self._gates[key]
+        units = gate.node.outputs[0]
+        output, gradient = (
+            tf.concat([_channels_last(x, units) for x in tensors], axis=1)
+            for tensors in zip(*pairs)
+        )
+        return path, base.Tap(chain, output, gradient, _filters(gate, chain))
+
+    def reduce(self, contributions):
+        """Returns {name: scores [num_units]} from those of all replicas."""
+        strategy = tf.distribute.get_strategy()
+        return {
+            name: self.criteria[name].reduce(strategy.gather(parts, axis=0))
+            for name, parts in contributions.items()
+        }
+
+    def checked(self, name, scores):
+        """Returns the scores of one criterion if all are finite.
+
+        Raises:
+            ValueError: If one is not; names its layer.
+        """
+        wrong = np.flatnonzero(~np.isfinite(scores) & self._graph.prunable)
+        if len(wrong):
+            layer = self._graph.owners[int(wrong[0])].path
+            raise ValueError(
+                f"Scores must be finite. Received: {name} gave "
+                f"{scores[wrong[0]]} for unit {wrong[0]} of layer {layer!r}. "
+                "Check the loss and the weights."
+            )
+        return scores
+
+
+def named(criteria):
+    """Returns criteria as {name: criterion}."""
+    if isinstance(criteria, base.Criterion):
+        criteria = [criteria]
+    if not isinstance(criteria, dict):
+        names = [criterion.name for criterion in criteria]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"Criteria must have different names. Received: {names}. "
+                "Give a dict {name: criterion}."
+            )
+        criteria = dict(zip(names, criteria))
+    if not criteria:
+        raise ValueError(f"`criteria` must hold one. Received: {criteria}.")
+    return criteria
+
+
+def _chain(layers, gate):
+    """Returns the layers of the masked model that lead to a gate."""
+    return tuple(
+        masking.unwrapped(layers[node.path])
+        for node in gate.chain
+        if isinstance(node.layer, keras.layers.Layer)
+    )
+
+
+def _filters(gate, chain):
+    rule = rules.rule_for(gate.chain[0].layer)
+    return rule.filters(chain[0]) if rule.kernels else None
+
+
+def _channels_last(x, units):
+    """Returns a gate as [batch, positions, channels]."""
+    axis = int(np.argmax(units.shape)) if units.size > 1 else -1
+    if axis % units.ndim != units.ndim - 1:
+        order = [0, *(a + 1 for a in range(units.ndim) if a != axis), axis + 1]
+        x = tf.transpose(x, order)
+    return tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])
