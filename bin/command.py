@@ -1,17 +1,26 @@
-"""What the commands share: flags, gin files and the display of progress."""
+"""What the commands share: flags, gin files, progress and messages."""
 
+import json
 import pathlib
-import time
+import re
+import shlex
+import sys
 
 from absl import app
 from absl import flags
+from absl import logging
 import gin
-from rich import console as rich_console
+import keras
+from rich import console
 from rich import progress as rich_progress
+from rich import table
+import tensorflow as tf
 
-GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin files, in order."
-)
+from tfprune import files
+from tfprune import replicas
+from tfprune import runs
+
+GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin files, in order.")
 GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "Gin bindings, such as 'iterative.Iterative.steps = 9'."
 )
@@ -31,100 +40,207 @@ STRATEGY = flags.DEFINE_enum(
     "How to use several devices.",
 )
 
+WEEK = 7 * 24 * 3600  # seconds
+# What gin adds to the message of an error for each call that it passes.
+GIN_CALL = re.compile(
+    r"\n  In call to configurable '(.+?)' \(<.*?>\)(?: in scope '(.+?)')?"
+)
 
-def configure(argv):
-    """Parses the gin files and bindings; returns the output folder.
 
-    The flags are macros that a config can use: `%OUTPUT_DIR`, `%DATA_DIR` and
-    `%SEED`.
+def run(main):
+    """Runs a command; an error ends it with a message and no traceback.
+
+    Warnings of tfprune are shown; all that is logged, and the traceback, with
+    `--verbosity=1`.
+
+    Args:
+        main: Function of the arguments that are no flags.
+    """
+    app.run(lambda argv: _guarded(main, argv))
+
+
+def complete(argv, function, show):
+    """Does the run that a config describes, if need be; prints its report.
 
     Args:
         argv: What is left of the command line.
+        function: A function of tfprune that the config binds, which takes
+            `output_dir`, `seed`, `config`, `command` and `on_record`, and
+            writes `report.json`.
+        show: Function from the report to what rich prints.
+    """
+    folder = configure(argv)
+    if not bindings(function):
+        raise ValueError(
+            f"The config must bind the arguments of {function.__name__!r}. "
+            f"Received: {', '.join(GIN_FILE.value)}; is it the config of "
+            "another command?"
+        )
+    config = gin.config_str()
+    if runs.is_finished(folder, config):
+        print(f"Nothing to do: {folder} holds a finished run.")
+    else:
+        _do(function, folder, config)
+    report = folder / "report.json"
+    if report.exists():  # Of several workers only the chief writes it.
+        console.Console().print(show(json.loads(report.read_text())))
+
+
+def configure(argv):
+    """Parses the gin files and bindings; returns the folder of the run.
 
     Raises:
-        app.UsageError: If there is no such file, or gin refuses what it says.
+        app.UsageError: If an argument is no flag, or there is no gin file.
+        ValueError: If gin refuses what the config says.
     """
     if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {argv[1:]}.")
+        raise app.UsageError(f"Every argument is a flag. Received: {argv[1:]}.")
     if not GIN_FILE.value:
-        raise app.UsageError("Name a config with --gin_file.")
+        raise app.UsageError("Name a config with --gin_file. Received: none.")
+    parse_config()
+    name = pathlib.Path(GIN_FILE.value[-1]).stem
+    return pathlib.Path(OUTPUT_DIR.value or f"savedmodels/{name}")
+
+
+def parse_config():
+    """Parses the gin files and bindings; a config knows two flags as macros.
+
+    They are `%DATA_DIR` and `%SEED`.
+
+    Raises:
+        app.UsageError: If there is no such file.
+        ValueError: If gin refuses what they say, or a macro is misspelt.
+    """
     for path in GIN_FILE.value:
         if not pathlib.Path(path).is_file():
             raise app.UsageError(
                 f"--gin_file must name a file. Received: {path!r}."
             )
-    default = pathlib.Path("savedmodels", pathlib.Path(path).stem)
-    folder = pathlib.Path(OUTPUT_DIR.value or default)
-    macros = {
-        "OUTPUT_DIR": str(folder),
-        "DATA_DIR": DATA_DIR.value,
-        "SEED": SEED.value,
-    }
-    bindings = [f"{name} = {value!r}" for name, value in macros.items()]
+    macros = {"DATA_DIR": DATA_DIR.value, "SEED": SEED.value}
+    gin.parse_config_files_and_bindings(
+        GIN_FILE.value,
+        [*GIN_BINDINGS.value, *(f"{k} = {v!r}" for k, v in macros.items())],
+        finalize_config=False,
+    )
+    _check_macros(gin.config_str(), macros)
+    gin.finalize()
+
+
+def bindings(function):
+    """Returns {argument: value} of what the config binds of a function."""
     try:
-        gin.parse_config_files_and_bindings(
-            GIN_FILE.value, [*bindings, *GIN_BINDINGS.value]
-        )
-    except (ValueError, AttributeError, ImportError, SyntaxError) as error:
-        raise app.UsageError(f"The config is wrong: {error}") from error
-    return folder
+        return gin.get_bindings(function, resolve_references=False)
+    except ValueError:  # Nothing in the config names it.
+        return {}
 
 
 class Progress:
     """Shows the records of a run: a live line, or plain ones in a file."""
 
     def __init__(self):
-        self._console = rich_console.Console()
-        self._started = None
-        columns = (
-            rich_progress.TextColumn("{task.description}"),
-            rich_progress.BarColumn(),
-            rich_progress.MofNCompleteColumn(),
-            rich_progress.TimeRemainingColumn(),
+        self._live = sys.stdout.isatty()
+        self._bar = rich_progress.Progress(
+            rich_progress.TextColumn(
+                "{task.description}", table_column=table.Column(ratio=1)
+            ),
+            rich_progress.TimeRemainingColumn(compact=True),
+            expand=True,
+            speed_estimate_period=WEEK,
+            disable=not self._live,
         )
-        self._bar = rich_progress.Progress(*columns, console=self._console)
-        self._task = self._bar.add_task("", visible=False)
+        self._tasks = {}
 
     def __enter__(self):
-        if self._console.is_terminal:
-            self._bar.start()
+        self._bar.start()
         return self
 
     def __exit__(self, *_):
         self._bar.stop()
 
     def show(self, record, progress):
-        """Shows a record and how far the run is."""
-        done, steps = progress
-        line = _line(record)
-        if self._console.is_terminal:
-            self._bar.update(
-                self._task,
-                description=line,
-                completed=done,
-                total=steps,
-                visible=True,
-            )
-        else:
-            print(f"step {done}/{steps} {line}{self._left(done, steps)}", flush=True)
+        """Shows a record and how far the run is.
 
-    def _left(self, done, steps):
-        now = time.monotonic()
-        if self._started is None:
-            self._started = now, done
-            return ""
-        then, first = self._started
-        seconds = (now - then) * (steps - done) / max(1, done - first)
-        return f" left {seconds:.0f} s"
+        Args:
+            record: Dict with `loss`, and as far as known `round`, `phase`,
+                `accuracy` or `validation_accuracy`, and `macs_kept`.
+            progress: How much is done, and how much there is.
+        """
+        done, total = progress
+        stage = "run" if "round" in record else "base"
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task("", total=total)
+        task = self._tasks[stage]
+        line = _line(record, done, total)
+        self._bar.update(task, completed=done, description=line)
+        if not self._live:
+            left = self._bar.tasks[task].time_remaining
+            tail = "" if left is None else f", {left:.0f} s left"
+            print(f"{line}{tail}", flush=True)
 
 
-def _line(record):
-    numbers = {
-        "loss": f"{record['loss']:.4f}",
-        "macs": f"{record['macs']:,}",
-        "units": f"{record['units']:,}",
-    }
-    if record.get("accuracy") is not None:
-        numbers["accuracy"] = f"{record['accuracy']:.2%}"
-    text = " ".join(f"{name} {value}" for name, value in numbers.items())
-    return f"{record['phase']} {text}"
+def _do(function, folder, config):
+    strategy = replicas.make_strategy(STRATEGY.value)
+    keras.utils.set_random_seed(SEED.value)
+    with strategy.scope(), Progress() as progress:
+        gin.get_configurable(function)(
+            output_dir=str(folder),
+            seed=SEED.value,
+            config=config,
+            command=shlex.join(["python", *sys.argv]),
+            on_record=progress.show,
+        )
+    if strategy.extended.should_checkpoint:
+        files.write_text(
+            folder / "operative_config.gin", gin.operative_config_str()
+        )
+
+
+def _guarded(main, argv):
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+        tf.get_logger().setLevel("ERROR")
+    try:
+        main(argv)
+    except KeyboardInterrupt:
+        sys.exit("Stopped; the same command goes on.")
+    except Exception as error:
+        logging.debug("The error came from here:", exc_info=True)
+        sys.exit(_message(error))
+
+
+def _message(error):
+    """Returns what went wrong, and in which call of the config."""
+    text = str(error)
+    call = GIN_CALL.search(text)
+    message = f"{type(error).__name__}: {GIN_CALL.sub('', text)}"
+    if call is None:
+        return message
+    name, scope = call.groups()
+    return f"{message}\n  In the call of {f'{scope}/' if scope else ''}{name}."
+
+
+def _check_macros(config, known):
+    """Raises an error for a macro that is used or defined in vain."""
+    defined = set(re.findall(r"^(\w+) = ", config, re.MULTILINE))
+    used = set(re.findall(r"(?<![\w'\"])%(\w+)", config))
+    for name in sorted(used ^ (defined | known.keys()) - (known.keys() - used)):
+        raise ValueError(
+            f"A macro must be both defined and used. Received: {name!r}, which "
+            f"is only {'defined' if name in defined else 'used'}; is it "
+            f"misspelt? There are {', '.join(sorted(defined & used))}."
+        )
+
+
+def _line(record, done, total):
+    """Returns the figures of a record as a line."""
+    if "round" in record:
+        parts = [f"round {record['round']}", f"step {done}/{total}"]
+    else:
+        parts = [f"base epoch {done}/{total}"]
+    parts.append(f"loss {record['loss']:.4f}")
+    accuracy = record.get("accuracy", record.get("validation_accuracy"))
+    if accuracy is not None:
+        parts.append(f"accuracy {accuracy:.2%}")
+    if "macs_kept" in record:
+        parts.append(f"MACs kept {record['macs_kept']:.1%}")
+    return ", ".join(parts)

@@ -1,8 +1,12 @@
 """Tests for tfprune.compaction."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from tests import zoo
 from tfprune import compaction
@@ -29,3 +33,166 @@ def test_compacted_equals_masked(name):
         assert costs.cost(small).params == small.count_params()
         if keep.sum() < graph.num_units:
             assert small.count_params() < model.count_params()
+
+
+@pytest.mark.parametrize("name", zoo.NETWORKS)
+def test_masks_that_a_model_carries_are_enough(name):
+    model = zoo.network(name)
+    graph = graph_lib.trace(model)
+    keep = zoo.random_keep(graph, 0)
+    masked = masking.mask_model(model, graph)
+    masking.set_mask(masked, graph, keep)
+    one = compaction.compact(masked)
+    two = compaction.shrink(model, graph, keep)
+    for a, b in zip(one.weights, two.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    inputs = compaction.random_inputs(model)
+    for a, b in zip(
+        keras.tree.flatten(one(inputs)),
+        keras.tree.flatten(two(inputs)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def half(name="residual_identity"):
+    """Returns a model, its graph and a mask of about half of its units."""
+    model = zoo.network(name)
+    graph = graph_lib.trace(model)
+    return model, graph, zoo.random_keep(graph, 0)
+
+
+def test_compaction_by_hand():
+    inputs = keras.Input((2,))
+    x = layers.Dense(3, name="a")(inputs)
+    model = keras.Model(inputs, layers.Dense(1, name="b")(x))
+    model.set_weights(
+        [
+            np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]),
+            np.array([7.0, 8.0, 9.0]),
+            np.array([[10.0], [20.0], [30.0]]),
+            np.array([40.0]),
+        ]
+    )
+    graph = graph_lib.trace(model)
+    keep = np.ones(graph.num_units, bool)
+    keep[graph.layer_units("a")[1]] = False
+    small = compaction.compact(model, graph, keep)
+    kernel, bias, last, offset = small.get_weights()
+    np.testing.assert_array_equal(kernel, [[1.0, 3.0], [4.0, 6.0]])
+    np.testing.assert_array_equal(bias, [7.0, 9.0])
+    np.testing.assert_array_equal(last, [[10.0], [30.0]])
+    np.testing.assert_array_equal(offset, [40.0])
+    assert small.get_layer("a").units == 2
+
+
+def test_small_model_has_the_same_names_and_no_class_of_tfprune():
+    model, graph, keep = half()
+    small = compaction.compact(model, graph, keep)
+    names = [layer.name for layer in model.layers[1:]]
+    assert [layer.name for layer in small.layers[1:]] == names
+    assert "tfprune" not in small.to_json()
+
+
+LOAD = """
+import sys
+import keras, numpy
+model = keras.models.load_model(sys.argv[1])
+inputs = numpy.load(sys.argv[2])
+numpy.save(sys.argv[3], model(inputs))
+assert "tfprune" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_small_model_loads_where_tfprune_is_not_imported(tmp_path):
+    model, graph, keep = half("residual_padded")
+    small = compaction.compact(model, graph, keep)
+    small.save(tmp_path / "small.keras")
+    inputs = compaction.random_inputs(model)
+    np.save(tmp_path / "inputs.npy", inputs)
+    files = [tmp_path / x for x in ("small.keras", "inputs.npy", "out.npy")]
+    subprocess.run([sys.executable, "-c", LOAD, *files], check=True)
+    np.testing.assert_allclose(
+        np.load(tmp_path / "out.npy"), small(inputs), rtol=1e-5
+    )
+
+
+def test_verification_measures_the_difference():
+    model, graph, keep = half()
+    masked = masking.mask_model(model, graph)
+    inputs = compaction.random_inputs(model)
+    exact = compaction.verify(masked, model, inputs)
+    assert exact["max_abs_difference"] <= 1e-6 * exact["max_abs_output"]
+    largest = np.abs(model(inputs)).max()
+    np.testing.assert_allclose(exact["max_abs_output"], largest, rtol=1e-6)
+
+
+@pytest.mark.parametrize("place", [1, 3, -1])
+def test_layer_where_the_models_part_is_named(place):
+    model, graph, keep = half()
+    masked = masking.mask_model(model, graph)
+    masking.set_mask(masked, graph, keep)
+    small = compaction.shrink(model, graph, keep)
+    kernels = [layer for layer in small.layers if hasattr(layer, "kernel")]
+    tampered = kernels[place]
+    tampered.kernel.assign_add(np.ones(tampered.kernel.shape))
+    with pytest.raises(
+        compaction.VerificationError,
+        match=f"Received a difference of .* part at layer {tampered.name!r}",
+    ):
+        compaction.verify(masked, small)
+
+
+def test_output_that_is_not_finite_is_no_proof():
+    model, graph, keep = half()
+    bias = model.layers[-1].bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(compaction.VerificationError, match="difference of nan"):
+        compaction.compact(model, graph, keep)
+
+
+def test_verification_on_inputs_of_the_user():
+    model, graph, keep = half()
+    images = np.random.rand(3, 8, 8, 3).astype("float32")
+    small = compaction.compact(model, graph, keep, verify_on=images)
+    assert small.count_params() < model.count_params()
+
+
+def test_mask_that_does_not_fit_is_refused():
+    model, graph, keep = half()
+    empty = ~graph.prunable
+    with pytest.raises(ValueError, match="leave a channel in every layer"):
+        compaction.compact(model, graph, empty)
+    with pytest.raises(ValueError, match="True for frozen units"):
+        compaction.compact(model, graph, np.zeros_like(keep))
+    with pytest.raises(ValueError, match="bool of shape"):
+        compaction.compact(model, graph, keep[:-1])
+    with pytest.raises(ValueError, match="bool of shape.*Received: float64"):
+        compaction.compact(model, graph, keep.astype(float))
+
+
+def test_graph_and_mask_come_together():
+    model, graph, keep = half()
+    with pytest.raises(ValueError, match="given together"):
+        compaction.compact(model, graph)
+    with pytest.raises(ValueError, match="given together"):
+        compaction.compact(model, keep=keep)
+
+
+def test_compiled_model_with_a_lambda_loss():
+    model, graph, keep = half("plain")
+    model.compile("sgd", loss=lambda y, p: keras.ops.mean((y - p) ** 2))
+    small = compaction.compact(model, graph, keep)
+    assert small.count_params() < model.count_params()
+
+
+def test_random_inputs_have_the_structure_of_the_model():
+    a = keras.Input((3,), name="a")
+    b = keras.Input((None, 2), dtype="int32", name="b")
+    x = keras.ops.mean(layers.Embedding(2, 4)(b), axis=(1, 2))
+    x = layers.Dense(2)(layers.Concatenate()([a, x]))
+    inputs = compaction.random_inputs(keras.Model({"a": a, "b": b}, x))
+    assert inputs["a"].shape == (2, 3)
+    assert inputs["b"].shape == (2, 32, 2)
+    assert sorted(np.unique(inputs["b"])) == [0, 1]

@@ -333,8 +333,9 @@ def test_loads_files_versions_and_folders(tmp_path):
     ]:
         served = exporting.load(tmp_path / given)
         assert served.path == tmp_path / found
-        assert served.inputs["left"].shape.as_list() == [None, None, None, 2]
-        assert served.inputs["right"].shape.as_list() == [None, 4]
+        left, right = served.inputs
+        assert left.shape.as_list() == [None, None, None, 2]
+        assert right.shape.as_list() == [None, 4]
         assert served.outputs["sum"].shape.as_list() == [None, 3]
         assert served.params == model.count_params()
         outputs = served.call(inputs)
@@ -348,6 +349,31 @@ def test_loaded_input_order_is_the_models(tmp_path):
     served = exporting.load(exporting.export(model, tmp_path))
     outputs = served.call([tf.ones((1, 4)), tf.zeros((1, 4))])
     np.testing.assert_array_equal(outputs["d"], np.ones((1, 4)))
+
+
+class Doubling(tf.Module):
+    def __init__(self):
+        self.factors = tf.Variable(2 * tf.ones(4))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4), name="x")])
+    def double(self, x):
+        return {"y": self.factors * x}
+
+
+def test_loads_a_saved_model_of_others(tmp_path):
+    module = Doubling()
+    tf.saved_model.save(module, tmp_path, signatures=module.double)
+    served = exporting.load(tmp_path)
+    assert served.inputs.shape.as_list() == [None, 4]
+    assert served.params == 4
+    outputs = served.call(np.ones((3, 4), "float32"))
+    np.testing.assert_array_equal(outputs["y"], 2 * np.ones((3, 4)))
+
+
+def test_saved_model_without_a_signature(tmp_path):
+    tf.saved_model.save(tf.Module(), tmp_path)
+    with pytest.raises(ValueError, match="called by its signature"):
+        exporting.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "absent", "absent.keras", "notes"])

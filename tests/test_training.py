@@ -94,7 +94,9 @@ def test_momentum_and_coupled_decay_are_those_of_the_papers():
     for _ in range(3):
         gradients = error_step(kernel, bias, INPUTS, targets)
         gradients = [gradients[0] + 0.01 * kernel, gradients[1]]
-        velocity = [0.9 * v + g for v, g in zip(velocity, gradients)]
+        velocity = [
+            0.9 * v + g for v, g in zip(velocity, gradients, strict=True)
+        ]
         kernel, bias = kernel - 0.1 * velocity[0], bias - 0.1 * velocity[1]
         trainer.step(model, squared_error, INPUTS, targets)
     assert_all_close(model.get_weights(), [kernel, bias], rtol=1e-5)
@@ -112,7 +114,8 @@ def test_gradient_is_clipped_by_its_global_norm_before_the_decay():
     norm = np.sqrt(sum((g**2).sum() for g in gradients))
     assert norm > 0.3
     expected = [
-        w - (g * 0.3 / norm + 0.5 * w) for w, g in zip(weights, gradients)
+        w - (g * 0.3 / norm + 0.5 * w)
+        for w, g in zip(weights, gradients, strict=True)
     ]
     trainer.step(model, squared_error, INPUTS, targets)
     assert_all_close(model.get_weights(), expected, rtol=1e-5, atol=1e-7)
@@ -193,9 +196,7 @@ def test_tap_gradients_are_of_the_sum_of_the_losses():
     model = tapped()
     _, _, gate, head = model.layers
     targets = np.ones((11, 2), "float32")
-    found = training.backward(
-        model, squared_error, INPUTS, targets, tap=tap
-    )
+    found = training.backward(model, squared_error, INPUTS, targets, tap=tap)
     ((layer, hidden),) = found.taps
     assert layer is gate
     kernel, bias = head.get_weights()
@@ -238,10 +239,9 @@ def test_step_taps_every_replica():
             )
             return found.taps[0][1], found.tap_gradients[0]
 
-        batch = next(
-            iter(strategy.experimental_distribute_dataset(batches(4, labels=LABELS % 2)))
-        )
-        for results in run(batch):
+        dataset = batches(4, labels=LABELS % 2)
+        distributed = strategy.experimental_distribute_dataset(dataset)
+        for results in run(next(iter(distributed))):
             parts = strategy.experimental_local_results(results)
             assert [part.shape for part in parts] == [(2, 5), (2, 5)]
 
@@ -408,7 +408,9 @@ def test_gradient_that_is_not_finite_changes_nothing():
 def test_masked_weights_without_gradient_stay_where_they_are(optimizer):
     model = dense()
     trainer = training.Trainer(optimizer())
-    training.fit(model, batches(4), losses.CrossEntropy(), trainer, steps=4)
+    trainer.build(model)
+    for _ in range(3):
+        trainer.step(model, losses.CrossEntropy(), INPUTS, LABELS)
     kernel, bias = model.trainable_variables
     mask = np.ones((4, 3), "float32")
     mask[1] = 0
@@ -424,9 +426,8 @@ def test_masked_weights_without_gradient_stay_where_they_are(optimizer):
         else:
             np.testing.assert_array_equal(slot.numpy(), old)
     inputs = INPUTS * mask[:, 0]
-    training.fit(
-        model, batches(4, inputs), losses.CrossEntropy(), trainer, steps=4
-    )
+    for _ in range(3):
+        trainer.step(model, losses.CrossEntropy(), inputs, LABELS)
     assert np.all(kernel[1] == 0) and np.all(np.isfinite(kernel))
 
 
@@ -447,9 +448,7 @@ def test_slots_of_variables_with_one_path_are_told_apart():
     total = [float(tf.reduce_sum(v.value)) for v in trainer.variables[2:]]
     assert total.count(0.0) == 3  # momentum, velocity, largest velocity
     _, update = trainer.step(model, losses.CrossEntropy(), INPUTS, LABELS)
-    momenta = [
-        v for v in trainer.variables if v.name == "same_kernel_momentum"
-    ]
+    momenta = [v for v in trainer.variables if v.name == "same_kernel_momentum"]
     assert update.finite
     assert np.abs(momenta[0]).mean() > 0.5 > np.abs(momenta[1]).mean()
 
@@ -458,9 +457,7 @@ def test_slots_are_masked_on_every_replica():
     with two_replicas().scope():
         model = dense()
         trainer = training.Trainer(OPTIMIZERS[0]())
-        training.fit(
-            model, batches(4), losses.CrossEntropy(), trainer, steps=2
-        )
+        training.fit(model, batches(4), losses.CrossEntropy(), trainer, steps=2)
         kernel, bias = model.trainable_variables
         trainer.mask_slots([(kernel, np.zeros((4, 3), "float32"))])
     for replica in trainer.variables[2].value.values:
@@ -548,6 +545,15 @@ def test_two_weight_decays_are_refused():
         training.Trainer(keras.optimizers.AdamW(0.1), weight_decay=0.1)
 
 
+def test_trainer_keeps_to_one_model():
+    trainer = training.Trainer(keras.optimizers.SGD(0.1))
+    model = dense()
+    trainer.build(model)
+    trainer.build(model)
+    with pytest.raises(ValueError, match="of one model. .*; make a new Train"):
+        trainer.build(dense())
+
+
 # fit
 
 
@@ -596,7 +602,8 @@ def test_infinite_dataset_is_read_for_some_steps():
     [
         ({}, "Exactly one .* Received: epochs=None, steps=None"),
         ({"epochs": 1, "steps": 1}, "Exactly one .* epochs=1, steps=1"),
-        ({"epochs": 0}, "must be 1 or more. Received: epochs=0, steps=None"),
+        ({"epochs": 0}, "1 or more. Received: epochs=0, steps=None"),
+        ({"steps": 0}, "1 or more. Received: epochs=None, steps=0"),
         ({"epochs": 1}, "an infinite dataset, epochs=1; give `steps`"),
     ],
 )
@@ -626,16 +633,23 @@ def test_dataset_that_can_be_read_once_is_refused():
         )
 
 
-def test_bad_batch_is_refused_before_training():
+@pytest.mark.parametrize(
+    "training_labels, validation_labels",
+    [(LABELS + 2, LABELS), (LABELS, LABELS + 2)],
+)
+def test_bad_batch_is_refused_before_training(
+    training_labels, validation_labels
+):
     model = dense()
     before = model.get_weights()
     with pytest.raises(ValueError, match="Received: labels 3, 4"):
         training.fit(
             model,
-            batches(4, labels=LABELS + 2),
+            batches(4, labels=training_labels),
             losses.CrossEntropy(),
             training.Trainer(keras.optimizers.SGD(0.1)),
             epochs=1,
+            validation_data=batches(4, labels=validation_labels),
         )
     assert_all_close(model.get_weights(), before, rtol=0)
 

@@ -1,4 +1,4 @@
-"""Channel pruning for Keras 3: from a trained model to a smaller, faster one."""
+"""Channel pruning for Keras 3: from a trained model to a smaller one."""
 
 from tfprune import criteria
 from tfprune import data

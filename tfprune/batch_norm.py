@@ -93,7 +93,7 @@ def _mean_moments(model, statistics, dataset, batches):
             "`batches` must be from 1 to the number of batches in the dataset. "
             f"Received: batches={batches}, a dataset of {len(found)}."
         )
-    return [tf.reduce_mean(values, axis=0) for values in zip(*found)]
+    return [tf.reduce_mean(v, axis=0) for v in zip(*found, strict=True)]
 
 
 def _trainable_norms(model):

@@ -44,8 +44,7 @@ def compact(model, graph=None, keep=None, verify_on=None):
         )
     if graph is None:
         masked = model
-        model = masking.unmask(masked)
-        graph = graph_lib.trace(model)
+        model, graph = masking.trace_masked(masked)
         keep = masking.get_mask(masked, graph)
     else:
         keep = graph.check(keep)
@@ -128,13 +127,17 @@ def verify(masked, small, inputs=None):
 
 
 def random_inputs(model, batch_size=2, seed=0):
-    """Returns a batch of standard normal inputs in the model's structure."""
+    """Returns a batch of inputs in the model's structure.
+
+    Numbers are drawn from the standard normal distribution, integers are 0 or
+    1, which every vocabulary has, and unknown sizes are 32.
+    """
     rng = np.random.default_rng(seed)
 
     def draw(tensor):
         shape = [batch_size, *(length or 32 for length in tensor.shape[1:])]
         if np.issubdtype(np.dtype(tensor.dtype), np.integer):
-            return np.zeros(shape, tensor.dtype)
+            return rng.integers(0, 2, shape).astype(tensor.dtype)
         return rng.standard_normal(shape).astype(tensor.dtype)
 
     if isinstance(model, keras.Sequential):
@@ -148,7 +151,10 @@ def _run(model, inputs):
 
 def _difference(actual, expected):
     """Returns the largest difference and the largest expected value."""
-    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(actual, expected)]
+    pairs = [
+        (np.asarray(a, float), np.asarray(b, float))
+        for a, b in zip(actual, expected)
+    ]
     if any(a.shape != b.shape for a, b in pairs):
         return np.inf, max(float(np.abs(b).max()) for _, b in pairs)
     difference = max(float(np.abs(a - b).max()) for a, b in pairs)
@@ -157,8 +163,7 @@ def _difference(actual, expected):
 
 def _first_to_part(masked, small, inputs):
     """Returns the path of the first layer whose outputs differ."""
-    plain = masking.unmask(masked)
-    graph = graph_lib.trace(plain)
+    _, graph = masking.trace_masked(masked)
     keep = masking.get_mask(masked, graph)
     expected = _outputs(masked, inputs)
     units_of = {node.path: node.outputs for node in reversed(graph.nodes)}

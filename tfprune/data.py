@@ -160,10 +160,10 @@ def _check(split, batch_size):
         raise ValueError(
             f"`split` must be one of {_SPLITS}. Received: split={split!r}."
         )
-    if batch_size < 1:
+    if type(batch_size) is not int or batch_size < 1:
         raise ValueError(
-            "`batch_size` must be at least 1. "
-            f"Received: batch_size={batch_size}."
+            "`batch_size` must be an int of at least 1. "
+            f"Received: batch_size={batch_size!r}."
         )
 
 

@@ -25,16 +25,15 @@ class Served(NamedTuple):
     """A model read from disk, ready for inference.
 
     Attributes:
-        call: Function from the inputs, structured as the model's, to
-            {name: output}.
-        inputs: {name: `tf.TensorSpec`}.
+        call: Function from the inputs to {name: output}.
+        inputs: `tf.TensorSpec`s, structured as `call` takes the inputs.
         outputs: {name: `tf.TensorSpec`}.
-        params: Number of weights.
+        params: Number of weights that `call` reads.
         path: The file or version folder it was read from.
     """
 
     call: Callable
-    inputs: dict
+    inputs: object
     outputs: dict
     params: int
     path: pathlib.Path
@@ -65,7 +64,7 @@ def export(model, path, version=1):
     """
     target = _target(pathlib.Path(path), version)
     endpoint = _endpoint(_functional(model))
-    inputs = _random_inputs(endpoint)
+    inputs = random_inputs(endpoint.input_signature[0])
     expected = endpoint(inputs)  # Traces the endpoint, as the archive asks.
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -86,18 +85,19 @@ def save_keras(model, path):
 def load(path):
     """Reads a `.keras` file, a version folder, or the newest version in `path`.
 
+    Inputs are structured as the model's. A SavedModel that was not written
+    here takes one tensor, or {name: tensor} if it has several inputs.
+
     Returns:
         The model as `Served`.
 
     Raises:
         FileNotFoundError: If `path` holds none of them.
+        ValueError: If a SavedModel has no signature `serving_default`.
     """
     path = pathlib.Path(path)
     if path.suffix == ".keras" and path.is_file():
-        model = keras.saving.load_model(path, compile=False)
-        endpoint = _endpoint(_functional(model))
-        concrete = endpoint.get_concrete_function()
-        return _served(endpoint, concrete, model.weights, path)
+        return _load_keras(path)
     versions = [path] if _is_saved_model(path) else _versions(path)
     if not versions:
         raise FileNotFoundError(
@@ -105,13 +105,23 @@ def load(path):
             f"numbered SavedModels. Received: path={str(path)!r}, which is "
             f"none of them; give the output folder of a finished run."
         )
-    loaded = tf.saved_model.load(versions[-1])
-    signature = loaded.signatures["serving_default"]
+    return _load_saved_model(versions[-1])
 
-    def serve(inputs):
-        return loaded.serve(inputs)  # Keeps `loaded` and its variables alive.
 
-    return _served(serve, signature, loaded.weights, versions[-1])
+def random_inputs(specs, batch=2):
+    """Returns a batch of examples for `tf.TensorSpec`s, in their structure.
+
+    Args:
+        specs: As the `inputs` of `Served`.
+        batch: Number of examples. Defaults to 2.
+    """
+    generator = np.random.default_rng(0)
+
+    def draw(spec):
+        shape = [batch, *(size or FREE_SIZE for size in spec.shape[1:])]
+        return tf.cast(generator.uniform(0, 2, shape), spec.dtype)
+
+    return keras.tree.map_structure(draw, specs)
 
 
 def _target(path, version):
@@ -188,17 +198,6 @@ def _endpoint(model):
     return tf.function(serve, input_signature=[specs], autograph=False)
 
 
-def _random_inputs(endpoint):
-    """Returns two examples, structured as the endpoint's inputs."""
-    generator = np.random.default_rng(0)
-
-    def draw(spec):
-        shape = [2, *(size or FREE_SIZE for size in spec.shape[1:])]
-        return tf.cast(generator.uniform(0, 2, shape), spec.dtype)
-
-    return keras.tree.map_structure(draw, endpoint.input_signature[0])
-
-
 def _serve(path, endpoint, inputs):
     """Returns what the SavedModel at `path` makes of the endpoint's inputs."""
     signature = tf.saved_model.load(path).signatures["serving_default"]
@@ -236,13 +235,50 @@ def _is_saved_model(path):
     return (path / "saved_model.pb").is_file()
 
 
-def _served(call, concrete, weights, path):
+def _load_keras(path):
+    model = keras.saving.load_model(path, compile=False)
+    endpoint = _endpoint(_functional(model))
+    outputs = endpoint.get_concrete_function().structured_outputs
+    (inputs,) = endpoint.input_signature
+    return _served(endpoint, inputs, outputs, model.weights, path)
+
+
+def _load_saved_model(path):
+    loaded = tf.saved_model.load(path)
+    signature = loaded.signatures.get("serving_default")
+    if signature is None:
+        raise ValueError(
+            "A SavedModel is called by its signature `serving_default`. "
+            f"Received: path={str(path)!r} with {list(loaded.signatures)}; "
+            "save it with that signature."
+        )
+    specs = signature.structured_input_signature[1]
+    if hasattr(loaded, "serve"):  # Written by `export`.
+        (concrete,) = loaded.serve.concrete_functions
+        (inputs,), _ = concrete.structured_input_signature
+    else:
+        inputs = specs if len(specs) > 1 else next(iter(specs.values()))
+    names = {spec.name: name for name, spec in specs.items()}
+
+    def call(values):
+        keras.tree.assert_same_structure(inputs, values)
+        pairs = zip(_named(inputs), keras.tree.flatten(values), strict=True)
+        # `loaded` keeps the variables alive.
+        return loaded.signatures["serving_default"](
+            **{names[name]: tf.convert_to_tensor(x) for name, x in pairs}
+        )
+
+    outputs = signature.structured_outputs
+    return _served(call, inputs, outputs, signature.variables, path)
+
+
+def _served(call, inputs, outputs, weights, path):
     return Served(
         call=call,
-        inputs=_named(concrete.structured_input_signature),
+        inputs=inputs,
         outputs={
             name: tf.TensorSpec(output.shape, output.dtype, name)
-            for name, output in concrete.structured_outputs.items()
+            for name, output in outputs.items()
         },
         params=sum(math.prod(v.shape) for v in weights),
         path=path,

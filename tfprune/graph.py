@@ -292,14 +292,14 @@ class Units:
 
     def new(self, count, owner=None, zero=False):
         """Returns new units, [count]; the same ones to the same owner."""
-        if owner is not None and id(owner) in self._owned:
-            return self._owned[id(owner)]
+        if (id(owner), count) in self._owned:
+            return self._owned[id(owner), count]
         start = len(self._parent)
         units = np.arange(start, start + count)
         self._parent.extend(units.tolist())
         self._zero.extend([zero] * count)
         if owner is not None:
-            self._owned[id(owner)] = units
+            self._owned[id(owner), count] = units
         return units
 
     def tie(self, first, *others):
@@ -369,14 +369,43 @@ def _visit(call, units, units_of):
 
 
 def _tie_calls(nodes, units):
-    """Ties what lies on the same axis in every call of a shared layer."""
+    """Ties what all calls of a shared layer have in common.
+
+    These are the axes of its variables; of its outputs too if it has a mask or
+    a config that depends on them; in a nested model, which has one shape for
+    all of its calls, of every tensor.
+    """
     first = {}
     for node in nodes:
         other = first.setdefault(id(node.layer), node)
+        if other is node:
+            continue
         for name, axes in node.axes.items():
             for a, b in zip(axes, other.axes[name]):
-                if a is not None and other is not node:
+                if a is not None:
                     units.tie(a, b)
+        rule, nested = base.rule_for(node.layer), "/" in node.path
+        if nested or rule.leaks(node) or rule.config(node, np.size):
+            _tie_tensors(node.outputs, other.outputs, units)
+        if nested:
+            _tie_tensors(node.inputs, other.inputs, units)
+
+
+def _tie_tensors(first, second, units):
+    for a, b in zip(first, second):
+        if a.shape == b.shape:
+            units.tie(a, b)
+        else:
+            units.freeze(a, base.SHAPE)
+            units.freeze(b, base.SHAPE)
+
+
+def _tie_or_freeze(first, second, units):
+    if first.shape == second.shape:
+        units.tie(first, second)
+    else:
+        units.freeze(first, base.SHAPE)
+        units.freeze(second, base.SHAPE)
 
 
 def _freeze_named(pattern, nodes, units):

@@ -115,16 +115,31 @@ def unmask(masked):
         return copies[layer]
 
     def call(old, new, args, kwargs):
-        after_operation = isinstance(unwrapped(old), keras.layers.Identity)
-        if isinstance(old, channel_mask.ChannelMask) and after_operation:
+        if not isinstance(old, channel_mask.ChannelMask):
+            return new(*args, **kwargs)
+        if isinstance(old.layer, keras.layers.Identity):  # after an operation
             return args[0]
-        # A wrapper's calls are recorded with arguments its layer may not have.
-        given = {k: v for k, v in kwargs.items() if v is not None}
-        return new(*args, **given)
+        return new(*args, **old.accepted(kwargs))
 
     plain = program.rebuild(masked, make, call)
     program.transfer(copies)
     return plain
+
+
+def trace_masked(masked):
+    """Returns a masked model without its masks, and its `ChannelGraph`.
+
+    Layers that carry no mask are those that were frozen on request.
+    """
+    plain = unmask(masked)
+    graph = graph_lib.trace(plain)
+    layers = program.layers_by_path(masked)
+    frozen = [
+        gate.node.path
+        for gate in graph.gates.values()
+        if not isinstance(layers.get(mask_path(gate)), channel_mask.ChannelMask)
+    ]
+    return plain, graph_lib.trace(plain, frozen)
 
 
 def mask_path(gate):

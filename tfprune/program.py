@@ -174,7 +174,7 @@ def transfer(copies, part=lambda variable: variable):
     for old, new in copies.items():
         if not isinstance(old, keras.layers.Layer):
             continue
-        for a, b in zip(old.variables, new.variables, strict=True):
+        for a, b in zip(old.weights, new.weights, strict=True):
             b.assign(part(a))
         if isinstance(new, keras.layers.Normalization):
             new.finalize_state()

@@ -1,10 +1,8 @@
 """The run of a method: checkpoints, resuming, progress, export and report."""
 
 from concurrent import futures
-import difflib
-import json
+import itertools
 import pathlib
-import shutil
 import time
 
 from absl import logging
@@ -14,14 +12,13 @@ import tensorflow as tf
 from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
-from tfprune import exporting
-from tfprune import files
 from tfprune import program
 from tfprune import report
+from tfprune import runs
 from tfprune import timing
 from tfprune import training
 
-CHECKPOINTS = 3
+CHECKPOINTS = 3  # How many are kept.
 
 
 def prune(
@@ -33,20 +30,25 @@ def prune(
     output_dir,
     validation_data=None,
     test_data=None,
+    pretraining=None,
     seed=None,
     config=None,
+    command=None,
     on_record=None,
 ):
     """Runs a method on a model, and exports and reports what comes out.
 
     The run is saved after every round: the same call goes on where a killed
     one stood, and on a finished run returns its model. Call it under the scope
-    of a `tf.distribute` strategy to use several devices.
+    of a `tf.distribute` strategy to use several devices; of several workers
+    each makes the same call, and the chief writes the files.
 
     Args:
-        model: A built Functional or Sequential `keras.Model`; left as it is.
+        model: A built Functional or Sequential `keras.Model`; left as it is,
+            but for its `pretraining`.
         dataset: `tf.data.Dataset` of batched `(inputs, labels)` to train on.
-            It must give the same batches in every process: seed its shuffles.
+            It must give the same batches in every process: seed its shuffles,
+            and do not iterate over it elsewhere, as `validation_data` would.
         method: A `Method`.
         loss_fn: Function `(labels, outputs)` to one loss per example, [batch].
         output_dir: Folder for `1/` (the SavedModel), `model.keras`,
@@ -54,48 +56,56 @@ def prune(
             `checkpoints/` and `logs/` (TensorBoard).
         validation_data: Dataset to measure the accuracy on after each pruning
             and at the end. Defaults to None.
-        test_data: Dataset for the accuracies of the report, read only once the
-            run is done. Defaults to `validation_data`.
-        seed: The seed of the run, for the report.
+        test_data: Dataset for the accuracies of the report, measured only once
+            the run is done. Defaults to `validation_data`.
+        pretraining: A `Pretraining` of the model before all else, which is kept
+            in `base.keras`. Defaults to None: the model is trained already.
+        seed: Seed of every random draw from here on, as for
+            `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the run was set up; a run in the same folder
             with another text is refused. Defaults to None.
+        command: The command line of the run, for the report. Defaults to None.
         on_record: Function that is called with the record of each round and
-            `method.progress`.
+            `method.progress`; before, with those of the pretraining. Defaults
+            to None.
 
     Returns:
         The final `keras.Model`.
 
     Raises:
         ValueError: If model, data, settings or folder do not fit, before any
-            training.
+            training; nothing is written.
         FloatingPointError: If a loss is not finite; checkpoints stay.
+        OSError: If the folder cannot be written, or no checkpoint in it read.
     """
     folder = pathlib.Path(output_dir)
-    _claim(folder, config)
-    if (folder / "report.json").exists():
+    if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)
         return keras.models.load_model(folder / "model.keras")
-    checks.check_batch(model, dataset, loss_fn)
-    method.start(model, dataset, loss_fn)
-    run = _Run(folder, method)
-    while not method.done:
-        started = time.monotonic()
-        record = method.step()
-        record["seconds"] = run.spend(time.monotonic() - started)
-        if validation_data is not None and (record["pruned"] or method.done):
-            measures = training.evaluate(method.model, validation_data, loss_fn)
-            record["validation_loss"] = measures["loss"]
-            record["accuracy"] = measures.get("accuracy")
-        run.save(record)
-        if on_record is not None:
-            on_record(record, method.progress)
     if test_data is None:
         test_data = validation_data
-    # A strategy's scope holds for one thread: in another, models are made
-    # of plain variables, as serving wants them.
-    with futures.ThreadPoolExecutor(max_workers=1) as pool:
-        end = pool.submit(_finish, run, model, test_data, loss_fn, seed)
-        return end.result()
+    program.program(model)  # Raises an error for a model that has none.
+    for data in (dataset, validation_data, test_data):
+        if data is not None:
+            checks.check_batch(model, data, loss_fn)
+    if pretraining is not None:
+        base = runs.claim_base(folder, config)
+        pretraining.train_once(
+            model, dataset, loss_fn, base, validation_data, on_record
+        )
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    method.start(model, dataset, loss_fn)
+    with runs.claimed(folder, config) as own:
+        run = _Run(own, method)
+        run.restore(folder / "checkpoints")
+        _turn(run, model, validation_data, loss_fn, on_record)
+        # A strategy's scope holds for one thread: in another, models are made
+        # of plain variables, as serving wants them.
+        origin = {"seed": seed, "command": command}
+        with futures.ThreadPoolExecutor(max_workers=1) as pool:
+            end = pool.submit(_finish, run, model, test_data, loss_fn, origin)
+            return end.result()
 
 
 class _Run:
@@ -115,12 +125,19 @@ class _Run:
             str(folder / "checkpoints"),
             max_to_keep=CHECKPOINTS,
         )
-        self._restore()
 
     @property
     def seconds(self):
         """The time that all rounds of the run have taken."""
         return float(self._seconds.numpy())
+
+    def restore(self, checkpoints):
+        """Goes back to the newest checkpoint in a folder, if there is any."""
+        state = tf.train.get_checkpoint_state(str(checkpoints))
+        if state is not None:
+            self._read_newest(list(state.all_model_checkpoint_paths))
+        step, _ = self.method.progress
+        report.rewind(self.records, step)
 
     def spend(self, seconds):
         """Adds the time of a round; returns that of all."""
@@ -134,59 +151,61 @@ class _Run:
         report.log_scalars(self._writer, record)
         self._manager.save(checkpoint_number=record["step"])
 
-    def _restore(self):
-        """Goes back to the newest checkpoint that can be read."""
-        for path in reversed(self._manager.checkpoints):
+    def _read_newest(self, paths):
+        """Reads the last checkpoint of a list that can be read."""
+        for path in reversed(paths):
             try:
                 self._checkpoint.restore(path).assert_consumed()
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
+            except (tf.errors.OpError, IndexError) as error:
                 logging.warning(
                     "Checkpoint %s cannot be read, falling back to the one "
                     "before: %s",
                     path,
                     error,
                 )
-                continue
-            logging.info("Continuing from %s.", path)
-            break
-        step, _ = self.method.progress
-        report.rewind(self.records, step)
-
-
-def _claim(folder, config):
-    """Makes the folder the place of this run, or of none at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "run.json"
-    text = json.dumps({"config": config}, indent=1)
-    if not path.exists():
-        files.write_text(path, text)
-    there = json.loads(path.read_text())["config"]
-    if there != config:
-        lines = difflib.unified_diff(
-            (there or "").splitlines(),
-            (config or "").splitlines(),
-            "the run in the folder",
-            "this run",
-            lineterm="",
-        )
-        raise ValueError(
-            f"`output_dir` must hold a run of the same configuration, or none. "
-            f"Received: {str(folder)!r}, which differs. Choose another folder, "
-            "or delete it.\n" + "\n".join(lines)
+            except (AssertionError, ValueError) as error:
+                raise ValueError(
+                    "The model and the method must be those of the run in the "
+                    f"folder. Received: others than those of {path}. Choose "
+                    "another folder, or delete it."
+                ) from error
+            else:
+                logging.info("Continuing from %s.", path)
+                return
+        raise OSError(
+            "A run goes on from a checkpoint that can be read. Received: "
+            f"{paths}, of which none can be. Delete the folder of the run to "
+            "start anew."
         )
 
 
-def _finish(run, model, test_data, loss_fn, seed):
+def _turn(run, model, validation_data, loss_fn, on_record):
+    """Does all rounds that are left."""
+    method, dense = run.method, costs.cost(model).macs
+    for number in itertools.count(len(report.read_records(run.records)) + 1):
+        if method.done:
+            return
+        started = time.monotonic()
+        record = {"round": number, **method.step()}
+        record["macs_kept"] = record["macs"] / dense
+        record["seconds"] = run.spend(time.monotonic() - started)
+        if validation_data is not None and (record["pruned"] or method.done):
+            measures = training.evaluate(method.model, validation_data, loss_fn)
+            record["validation_loss"] = measures["loss"]
+            record["accuracy"] = measures.get("accuracy")
+        run.save(record)
+        if on_record is not None:
+            on_record(record, method.progress)
+
+
+def _finish(run, model, test_data, loss_fn, origin):
     """Exports the final model of a run and writes its report; returns it."""
     small = run.method.finish()
-    if (run.folder / "1").exists():  # The run was killed after it wrote this.
-        shutil.rmtree(run.folder / "1")
-    exporting.save_keras(small, run.folder / "model.keras")
-    exporting.export(small, run.folder)
+    runs.export(small, run.folder)
     summary = {
         **_compare(program.duplicate(model), small, test_data, loss_fn),
         **run.method.report(small),
-        "seed": seed,
+        **origin,
         "seconds": run.seconds,
         "versions": report.versions(),
     }

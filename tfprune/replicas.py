@@ -25,30 +25,42 @@ def make_strategy(name):
     return strategies[name]()
 
 
-def distribute(dataset, replica_fn):
+def distribute(dataset, *replica_fns):
     """Splits every batch of a dataset over the replicas of the strategy.
+
+    Every worker reads all of the dataset, so that the batches are the same for
+    any number of workers, and takes its part of each.
 
     Args:
         dataset: A `tf.data.Dataset` of `(inputs, labels)`.
-        replica_fn: Called in replica context as `replica_fn(inputs, labels)`
+        *replica_fns: Each called in replica context as `fn(inputs, labels)`
             with one replica's part of a batch, which may be empty.
 
     Returns:
-        An iterable of the batches, and `replica_fn` as one `tf.function` of a
+        An iterable of the batches, and each function as one `tf.function` of a
         batch. It returns the results of the first replica: those of the others
-        are lost unless `replica_fn` sums over replicas.
+        are lost unless the function gathers or sums over replicas.
     """
     strategy = tf.distribute.get_strategy()
-    batches = strategy.experimental_distribute_dataset(dataset)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    batches = strategy.experimental_distribute_dataset(
+        dataset.with_options(options)
+    )
 
-    @tf.function(input_signature=[batches.element_spec])
-    def run(batch):
-        return tf.nest.map_structure(
-            lambda result: strategy.experimental_local_results(result)[0],
-            strategy.run(replica_fn, args=batch),
-        )
+    def on_replicas(replica_fn):
+        @tf.function(input_signature=[batches.element_spec])
+        def run(batch):
+            return tf.nest.map_structure(
+                lambda result: strategy.experimental_local_results(result)[0],
+                strategy.run(replica_fn, args=batch),
+            )
 
-    return batches, run
+        return run
+
+    return batches, *map(on_replicas, replica_fns)
 
 
 def sum_over_replicas(values):

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import program
+from tfprune import replicas
 from tfprune.criteria import base
 from tfprune.layers import channel_mask
 from tfprune.rules import base as rules
@@ -34,19 +34,17 @@ def score(masked, graph, criteria, dataset, loss_fn, batches=None):
         ValueError: If the dataset is empty or shorter than `batches`, two
             criteria have one name, or a score is not finite.
     """
-    strategy = tf.distribute.get_strategy()
     scorer = Scorer(masked, graph, criteria, loss_fn)
 
-    @tf.function
-    def step(inputs, labels):
-        parts = strategy.run(scorer.pass_over, args=(inputs, labels))
-        return scorer.reduce(parts)
+    def scores_of(inputs, labels):
+        return scorer.reduce(scorer.pass_over(inputs, labels))
 
     if batches is not None:
         dataset = dataset.take(batches)
+    distributed, step = replicas.distribute(dataset, scores_of)
     totals, count = dict.fromkeys(scorer.criteria, 0.0), 0
-    for inputs, labels in strategy.experimental_distribute_dataset(dataset):
-        for name, scores in step(inputs, labels).items():
+    for batch in distributed:
+        for name, scores in step(batch).items():
             totals[name] = totals[name] + scores.numpy()
         count += 1
     if count < (batches or 1):
@@ -113,7 +111,10 @@ class Scorer:
             uses.setdefault(id(layer), []).append((output, gradient))
         batch = base.Batch(
             dict(self._tap(key, pairs) for key, pairs in uses.items()),
-            {path: gate.node.outputs[0] for path, gate, _ in self._gates.values()},
+            {
+                path: gate.node.outputs[0]
+                for path, gate, _ in self._gates.values()
+            },
             inputs,
             labels,
             self._model,
@@ -138,9 +139,9 @@ class Scorer:
 
     def reduce(self, contributions):
         """Returns {name: scores [num_units]} from those of all replicas."""
-        strategy = tf.distribute.get_strategy()
+        replica = tf.distribute.get_replica_context()
         return {
-            name: self.criteria[name].reduce(strategy.gather(parts, axis=0))
+            name: self.criteria[name].reduce(replica.all_gather(parts, axis=0))
             for name, parts in contributions.items()
         }
 

@@ -182,6 +182,12 @@ class Trainer:
                 "`distillation` needs a model with one output. "
                 f"Received: model {model.name!r} with {len(model.outputs)}."
             )
+        known = set(map(id, self._trained))
+        if known and not known.issuperset(map(id, model.trainable_variables)):
+            raise ValueError(
+                "A trainer keeps the state of one model. Received: model "
+                f"{model.name!r} after another; make a new Trainer for it."
+            )
         self._teacher = teacher
         self._trained = model.trainable_variables
         self.optimizer.build(self._trained)
@@ -224,8 +230,8 @@ class Trainer:
         that has one divides by it.
 
         Args:
-            masks: Pairs of a model variable and an array of its shape, 1 where
-                its state stays and 0 where it goes. A variable that is not
+            masks: Pairs of a model variable and an array of its shape, 0 where
+                its state goes and 1 where it stays. A variable that is not
                 trained has no state.
 
         Raises:
@@ -237,7 +243,7 @@ class Trainer:
         for variable, mask in masks:
             for slot in slots[id(variable)]:
                 fresh = start if slot.name.endswith("_accumulator") else 0.0
-                slot.assign(mask * slot + (1 - mask) * fresh)
+                slot.assign(tf.where(tf.cast(mask, tf.bool), slot, fresh))
 
     def _distilled(self, loss_fn, inputs):
         teacher_logits = self._teacher(inputs, training=False)
@@ -322,12 +328,15 @@ def fit(
         `validation_accuracy` (see `evaluate`).
 
     Raises:
-        ValueError: If model, dataset and loss do not fit; see `checks.check_batch`.
+        ValueError: If the model, the dataset and the loss do not fit
+            together; see `checks.check_batch`.
         FloatingPointError: If the loss or its gradient is not finite. The
             weights are those from before that step.
     """
     _check_duration(dataset, epochs, steps)
     checks.check_batch(model, dataset, loss_fn)
+    if validation_data is not None:
+        checks.check_batch(model, validation_data, loss_fn)
     trainer.build(model, teacher)
     batches, train_step = replicas.distribute(
         dataset,
@@ -381,7 +390,10 @@ def evaluate(model, dataset, loss_fn):
     def measure(inputs, labels):
         outputs = model(inputs, training=False)
         losses = tf.cast(loss_fn(labels, outputs), tf.float32)
-        sums = {"examples": replicas.count_examples(losses), "loss": tf.reduce_sum(losses)}
+        sums = {
+            "examples": replicas.count_examples(losses),
+            "loss": tf.reduce_sum(losses),
+        }
         if losses_lib.are_classes(labels, outputs):
             classes = losses_lib.class_numbers(labels, outputs)
             hits = classes == tf.argmax(outputs, axis=-1)
@@ -425,14 +437,9 @@ def _slots(optimizer, variables):
 
 
 def _check_duration(dataset, epochs, steps):
-    if (epochs is None) == (steps is None):
+    if (epochs is None) == (steps is None) or (epochs or steps or 0) < 1:
         raise ValueError(
-            "Exactly one of `epochs` and `steps` must be given. "
-            f"Received: epochs={epochs}, steps={steps}."
-        )
-    if (epochs or steps or 0) < 1:
-        raise ValueError(
-            "`epochs` or `steps` must be 1 or more. "
+            "Exactly one of `epochs` and `steps` must be given, 1 or more. "
             f"Received: epochs={epochs}, steps={steps}."
         )
     if epochs and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:

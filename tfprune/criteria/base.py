@@ -11,7 +11,7 @@ from tfprune import graph as graph_lib
 class Tap(NamedTuple):
     """One gate seen on one batch; uses of a shared gate lie side by side."""
 
-    layers: tuple  # the chain the gate closes, e.g. (Conv2D, BatchNormalization)
+    layers: tuple  # the chain that the gate closes, e.g. (Conv2D, ReLU)
     output: tf.Tensor  # [batch, ..., channels]
     output_grad: tf.Tensor  # [batch, ..., channels], d(per-example loss)
     filters: tf.Tensor = None  # [fan_in, channels], the kernel of the chain
@@ -96,6 +96,6 @@ class Criterion:
             raise ValueError(
                 f"{self.name} must find what it reads at a gate of every "
                 f"prunable unit. Received none for {len(missed)} units, first "
-                f"of layer {name!r}. Freeze them with `trace(model, frozen=...)` "
-                "or use another criterion."
+                f"of layer {name!r}. Freeze them with "
+                "`trace(model, frozen=...)` or use another criterion."
             )

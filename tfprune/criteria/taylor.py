@@ -27,7 +27,7 @@ class TaylorFO(base.Criterion):
         return tf.reduce_sum(tap.output * tap.output_grad, axis=positions)
 
     def reduce(self, contributions):
-        """Returns the score of each unit, [num_units], in squared loss units."""
+        """Returns the scores, [num_units], in squared loss units."""
         examples = tf.cast(tf.shape(contributions)[0], contributions.dtype)
         shares = contributions / examples
         if self.per_example:

@@ -1,6 +1,7 @@
 """A layer whose output channels can be switched off, and listened to."""
 
 import contextlib
+import inspect
 import threading
 
 import keras
@@ -22,6 +23,7 @@ class ChannelMask(keras.layers.Wrapper):
     def __init__(self, layer, mask_shape, **kwargs):
         super().__init__(layer, **kwargs)
         self.mask_shape = tuple(mask_shape)
+        self.supports_masking = layer.supports_masking
 
     def build(self, input_shape=None):
         super().build(input_shape)
@@ -33,13 +35,17 @@ class ChannelMask(keras.layers.Wrapper):
         )
 
     def call(self, inputs, training=None, mask=None):
-        kwargs = {} if mask is None else {"mask": mask}
-        outputs = self.layer(inputs, **kwargs)
+        outputs = self.layer(inputs, **self.accepted({"mask": mask}))
         outputs = outputs * keras.ops.cast(self.mask, outputs.dtype)
         for tape, taps in _open_taps():
             tape.watch(outputs)
             taps.append((self, outputs))
         return outputs
+
+    def accepted(self, kwargs):
+        """Returns those arguments of a call that the wrapped layer takes."""
+        names = inspect.signature(self.layer.call).parameters
+        return {k: v for k, v in kwargs.items() if k in names}
 
     def compute_output_shape(self, input_shape):
         return self.layer.compute_output_shape(input_shape)

@@ -8,7 +8,11 @@ from tfprune import compaction
 from tfprune import costs
 from tfprune import graph as graph_lib
 from tfprune import masking
+from tfprune import replicas
+from tfprune import schedules
 from tfprune import scoring
+from tfprune import training
+from tfprune.criteria import base as criteria
 from tfprune.layers import channel_mask
 from tfprune.methods import base
 
@@ -54,7 +58,9 @@ class Iterative(base.Method):
         frozen=(),
         round_steps=100,
     ):
-        _check(schedule, steps, min_units, round_steps)
+        _check_kinds(criterion, budget, schedule, trainer)
+        _check_counts(steps, min_units, round_steps)
+        _check_schedule(schedule, steps)
         self.criterion = criterion
         self.budget = budget
         self.schedule = schedule
@@ -102,29 +108,30 @@ class Iterative(base.Method):
         return int(self._step.numpy()), self.steps
 
     def step(self):
+        start, steps = self.progress
         losses, pruned = [], 0
-        for _ in range(min(self.round_steps, self.steps - int(self._step.numpy()))):
+        for step in range(start, min(start + self.round_steps, steps)):
             losses.append(self._train())
-            if self._due(int(self._step.numpy())):
+            if self._due(step + 1):
                 pruned = self._prune()
                 break
         keep = masking.get_mask(self._masked, self.graph)
-        fine_tuning = int(self._step.numpy()) > self.schedule.end_step
+        fine_tuning = step >= self.schedule.end_step
         return {
-            "step": int(self._step.numpy()),
+            "step": step + 1,
             "phase": "fine-tune" if fine_tuning else "prune",
             "loss": float(np.mean(losses)),
-            "learning_rate": float(self.trainer.optimizer.learning_rate),
+            "learning_rate": self.trainer.learning_rate,
             "units": int((keep & self.graph.prunable).sum()),
             **self._meter(keep)._asdict(),
             "pruned": pruned,
         }
 
     def finish(self):
-        return compaction.compact(self._masked)
+        return compaction.compact(self._masked, verify_on=self._examples())
 
     def report(self, model):
-        inputs = compaction.random_inputs(model)
+        inputs = self._examples()
         keep = masking.get_mask(self._masked, self.graph)
         return {
             "verification": compaction.verify(self._masked, model, inputs),
@@ -133,59 +140,66 @@ class Iterative(base.Method):
 
     def _train(self):
         """Does one training step; returns its loss."""
+        step, _ = self.progress
         if self._batches is None:
-            self._batches = self._from_here()
-        scored = int(self._step.numpy()) < self.schedule.end_step
+            self._read_from(step)
+        scored = step < self.schedule.end_step
         function = self._scored_step if scored else self._plain_step
-        update, scores = function(*next(self._batches))
-        self._step.assign_add(1)
+        update, scores = function(self._next_batch())
         if not update.finite:
             raise FloatingPointError(
                 f"The loss must be finite. Received: {float(update.loss)} in "
-                f"training step {int(self._step.numpy())}. Lower the learning rate, "
-                "clip the gradient or prune in smaller steps; the last "
-                "checkpoint is from before."
+                f"training step {step + 1}. Lower the learning rate, clip the "
+                "gradient or prune in smaller steps; the last checkpoint is "
+                "from before."
             )
+        self._step.assign_add(1)
         if scored:
             self._summed.assign_add(scores)
             self._count.assign_add(1)
         return float(update.loss)
 
-    def _from_here(self):
-        """Returns an iterator that begins where the run stands."""
-        dataset = self._dataset.skip(int(self._step.numpy()))
-        strategy = tf.distribute.get_strategy()
-        return iter(strategy.experimental_distribute_dataset(dataset))
+    def _read_from(self, step):
+        """Makes the iterator over the batches, and the functions of a batch."""
+        batches, self._scored_step, self._plain_step = replicas.distribute(
+            self._dataset.skip(step), self._update_and_score, self._update
+        )
+        self._batches = iter(batches)
 
-    @tf.function
-    def _plain_step(self, inputs, labels):
-        def replica(inputs, labels):
-            return self.trainer.step(
-                self._masked, self._loss_fn, inputs, labels
-            )[1]
-
-        strategy = tf.distribute.get_strategy()
-        updates = strategy.run(replica, args=(inputs, labels))
-        return _first(updates), None
-
-    @tf.function
-    def _scored_step(self, inputs, labels):
-        def replica(inputs, labels):
-            found, update = self.trainer.step(
-                self._masked,
-                self._loss_fn,
-                inputs,
-                labels,
-                tap=channel_mask.tapped,
+    def _next_batch(self):
+        batch = next(self._batches, None)
+        if batch is None:
+            step, _ = self.progress
+            raise ValueError(
+                "The dataset must be one that can be read again and again. "
+                f"Received: one that ended after {step} batches."
             )
-            return update, self._scorer.contributions(
-                found.taps, found.tap_gradients, inputs, labels
-            )
+        return batch
 
-        strategy = tf.distribute.get_strategy()
-        updates, parts = strategy.run(replica, args=(inputs, labels))
+    def _examples(self):
+        """Returns the inputs of a batch."""
+        inputs, _ = next(iter(self._dataset))
+        return inputs
+
+    def _update(self, inputs, labels):
+        _, update = self.trainer.step(
+            self._masked, self._loss_fn, inputs, labels
+        )
+        return update, None
+
+    def _update_and_score(self, inputs, labels):
+        found, update = self.trainer.step(
+            self._masked,
+            self._loss_fn,
+            inputs,
+            labels,
+            tap=channel_mask.tapped,
+        )
+        parts = self._scorer.contributions(
+            found.taps, found.tap_gradients, inputs, labels
+        )
         (scores,) = self._scorer.reduce(parts).values()
-        return _first(updates), scores
+        return update, scores
 
     def _due(self, step):
         in_time = step <= self.schedule.end_step
@@ -196,13 +210,14 @@ class Iterative(base.Method):
         scores = self._summed.numpy() / max(1, int(self._count.numpy()))
         self._summed.assign(tf.zeros_like(self._summed))
         self._count.assign(0)
-        now, end = (
-            float(self.schedule(step)[1])
-            for step in (int(self._step.numpy()), self.schedule.end_step)
-        )
-        before = masking.get_mask(self._masked, self.graph)
         self._scorer.checked(self.criterion.name, scores)
+        step, _ = self.progress
+        now, end = (
+            float(self.schedule(each)[1])
+            for each in (step, self.schedule.end_step)
+        )
         budget = self.budget.partly(self.graph, now / end)
+        before = masking.get_mask(self._masked, self.graph)
         keep = self._select(scores, budget, before)
         masking.set_mask(self._masked, self.graph, keep)
         self.trainer.mask_slots(
@@ -218,14 +233,20 @@ class Iterative(base.Method):
         )
 
 
-def _first(updates):
-    strategy = tf.distribute.get_strategy()
-    return tf.nest.map_structure(
-        lambda x: strategy.experimental_local_results(x)[0], updates
-    )
+def _check_kinds(criterion, budget, schedule, trainer):
+    for name, value, kind in (
+        ("criterion", criterion, criteria.Criterion),
+        ("budget", budget, budgets.Budget),
+        ("schedule", schedule, schedules.PruningSchedule),
+        ("trainer", trainer, training.Trainer),
+    ):
+        if not isinstance(value, kind):
+            raise ValueError(
+                f"`{name}` must be a {kind.__name__}. Received: {value!r}."
+            )
 
 
-def _check(schedule, steps, min_units, round_steps):
+def _check_counts(steps, min_units, round_steps):
     for name, value in (
         ("steps", steps),
         ("min_units", min_units),
@@ -235,6 +256,9 @@ def _check(schedule, steps, min_units, round_steps):
             raise ValueError(
                 f"`{name}` must be an int of at least 1. Received: {value!r}."
             )
+
+
+def _check_schedule(schedule, steps):
     end = getattr(schedule, "end_step", None)
     if end is None or not 0 < end <= steps:
         raise ValueError(

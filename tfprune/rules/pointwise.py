@@ -38,16 +38,14 @@ class Activation(Pointwise):
     """An activation, layer or operation; frozen if it mixes channels."""
 
     def outputs(self, node):
-        function = getattr(node.layer, "activation", node.layer.call)
-        if mixes(function):
+        if mixes(_function(node), len(node.input_shapes[0]) + 1):
             node.freeze(node.inputs[0], base.NORMALISED)
-        elif not np.isfinite(_at_zero(function)).all():
+        elif not np.isfinite(_at_zero(node)).all():
             node.freeze(node.inputs[0], base.NO_RULE)
         return [node.inputs[0]]
 
     def leaks(self, node):
-        function = getattr(node.layer, "activation", node.layer.call)
-        return bool(np.any(_at_zero(function)))
+        return bool(np.any(_at_zero(node)))
 
 
 class PReLU(Pointwise):
@@ -127,16 +125,29 @@ def channel_axis(layer):
     return 0 if first else -1
 
 
-def mixes(activation):
-    """Whether a channel of an activation's output depends on other ones."""
-    zeros, ones = (activation(tf.constant([[0.0, x]])) for x in (0.0, 1.0))
-    if zeros.shape != (1, 2):
+def mixes(activation, rank):
+    """Whether a channel of an activation's output depends on other ones.
+
+    Args:
+        activation: Function of a tensor with the channels last.
+        rank: How many axes its tensors have, with the batch.
+    """
+    one, other = (
+        activation(tf.reshape([1.0, x], (1,) * (rank - 1) + (2,)))
+        for x in (-2.0, 3.0)
+    )
+    if one.shape.rank != rank or one.shape[-1] != 2:
         return True
-    return bool(zeros[0, 0] != ones[0, 0])
+    return bool(tf.reshape(one, [-1])[0] != tf.reshape(other, [-1])[0])
 
 
-def _at_zero(function):
-    return np.asarray(function(tf.zeros([1, 2])))
+def _at_zero(node):
+    zeros = tf.zeros((1,) * len(node.input_shapes[0]) + (2,))
+    return np.asarray(_function(node)(zeros))
+
+
+def _function(node):
+    return getattr(node.layer, "activation", node.layer.call)
 
 
 for _kind in (
@@ -189,10 +200,11 @@ base.register_rule(layers.BatchNormalization, BatchNormalization())
 base.register_rule(layers.Rescaling, Rescaling())
 base.register_rule(layers.Normalization, Normalization())
 base.register_operations(
-    "Abs Absolute Arctan Arcsinh Arcsin Celu Cos Cosh Elu Erf Exp Expm1 Floor "
-    "Gelu HardShrink HardSigmoid HardSilu HardTanh LeakyRelu Log1p LogSigmoid "
-    "Negative Reciprocal Relu Relu6 Round Rsqrt Selu Sigmoid Sign Silu Sin "
-    "Sinh SoftShrink Softplus Softsign SparsePlus Sqrt Square Tan Tanh "
-    "TanhShrink Threshold Log Log2 Log10 LogSoftmax Softmax Sparsemax",
+    "Abs Absolute Arctan Arcsinh Arcsin Cast Celu Clip Cos Cosh Elu Erf Exp "
+    "Expm1 Floor Gelu HardShrink HardSigmoid HardSilu HardTanh LeakyRelu "
+    "Log1p LogSigmoid Negative Reciprocal Relu Relu6 Round Rsqrt Selu "
+    "Sigmoid Sign Silu Sin Sinh SoftShrink Softplus Softsign SparsePlus "
+    "Sqrt Square Tan Tanh TanhShrink Threshold Log Log2 Log10 LogSoftmax "
+    "Softmax Sparsemax",
     Activation(),
 )

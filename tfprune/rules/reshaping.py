@@ -181,7 +181,9 @@ class GetItem(base.Rule):
             length = 1 if k is None else next(lengths)
             if length > 1 and _is_run(k):
                 start, stop, _ = k.indices(length)
-                key[place] = slice(*(int(kept[:n].sum()) for n in (start, stop)))
+                key[place] = slice(
+                    *(int(kept[:end].sum()) for end in (start, stop))
+                )
         return (args[0], tuple(key))
 
     def leaks(self, node):
@@ -194,14 +196,16 @@ def _reshaped(units, shape, target):
     Axes are matched in the smallest groups of equal size, so that a group in
     which positions are alike needs no known size.
     """
-    head = 0
-    while head < min(len(shape), len(target)) and shape[head] == target[head]:
+    rest = [math.prod(filter(None, sizes)) for sizes in (shape, target)]
+
+    def same(a, b):
+        return a == b and (a is not None or rest[0] == rest[1])
+
+    shortest = min(len(shape), len(target))
+    head = tail = 0
+    while head < shortest and same(shape[head], target[head]):
         head += 1
-    tail = 0
-    while (
-        tail < min(len(shape), len(target)) - head
-        and shape[-1 - tail] == target[-1 - tail]
-    ):
+    while tail < shortest - head and same(shape[-1 - tail], target[-1 - tail]):
         tail += 1
     middle = units.shape[head : units.ndim - tail]
     old = shape[head : len(shape) - tail]

@@ -17,7 +17,8 @@ class Writer(base.Rule):
 
     def outputs(self, node):
         units = self.issue(node, node.channels(self.axis(node)))
-        if pointwise.mixes(node.layer.activation):
+        rank = len(node.output_shapes[0]) + 1
+        if pointwise.mixes(node.layer.activation, rank):
             node.freeze(units, base.NORMALISED)
         return [node.along(units, self.axis(node))]
 

@@ -1,0 +1,164 @@
+"""Times the parts of tfprune on one thread, each beside what it is held to.
+
+    python bin/benchmark.py
+
+Times are process CPU time, medians of runs that take turns.
+"""
+
+from absl import app
+from absl import flags
+import keras
+import numpy as np
+from rich import console
+from rich import table
+import tensorflow as tf
+
+from tfprune import compaction
+from tfprune import graph as graph_lib
+from tfprune import losses
+from tfprune import masking
+from tfprune import models
+from tfprune import scoring
+from tfprune import timing
+from tfprune import training
+from tfprune.criteria import bn_scale
+from tfprune.criteria import oracle
+from tfprune.criteria import taylor
+from tfprune.criteria import weight_norm
+
+RUNS = flags.DEFINE_integer("runs", 7, "Runs of each measurement.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images in a batch.")
+
+
+def tracing():
+    """Yields the times to trace and to compact ResNet-50."""
+    model = keras.applications.ResNet50(weights=None)
+    keep = _half(graph_lib.trace(model))
+    times = timing.cpu_ms(
+        {
+            "trace": lambda: graph_lib.trace(model),
+            "trace and compact": lambda: compaction.shrink(
+                model, graph_lib.trace(model), keep
+            ),
+        },
+        RUNS.value,
+    )
+    yield "trace ResNet-50", times["trace"].median / 1e3, "s", 0.3
+    both = times["trace and compact"].median / 1e3
+    yield "trace and compact ResNet-50", both, "s", 2.5
+
+
+def scores():
+    """Yields the time of four criteria as a share of a plain pass."""
+    model, images, labels = _resnet20()
+    loss_fn = losses.CrossEntropy()
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+    criteria = {
+        "batch": taylor.TaylorFO(),
+        "example": taylor.TaylorFO(per_example=True),
+        "norm": weight_norm.WeightNorm(),
+        "scale": bn_scale.BNScale(),
+    }
+    scorer = scoring.Scorer(masked, graph, criteria, loss_fn)
+
+    @tf.function
+    def plain():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(loss_fn(labels, model(images)))
+        return tape.gradient(loss, model.trainable_variables)
+
+    @tf.function
+    def scored():
+        return scorer.reduce(scorer.pass_over(images, labels))
+
+    times = timing.cpu_ms({"plain": plain, "scored": scored}, RUNS.value)
+    ratio = times["scored"].median / times["plain"].median
+    yield "four criteria / forward and backward pass", ratio, "x", 1.3
+
+
+def masks():
+    """Yields the time of a masked training step as a share of a plain one."""
+    model, images, labels = _resnet20()
+    masked = masking.mask_model(model, graph_lib.trace(model))
+    loss_fn = losses.CrossEntropy()
+
+    def stepper(model):
+        trainer = training.Trainer(keras.optimizers.SGD(0.01, momentum=0.9))
+        trainer.build(model)
+        strategy = tf.distribute.get_strategy()
+
+        @tf.function
+        def step():
+            return strategy.run(
+                lambda: trainer.step(model, loss_fn, images, labels)[1]
+            )
+
+        return step
+
+    times = timing.cpu_ms(
+        {"plain": stepper(model), "masked": stepper(masked)}, RUNS.value
+    )
+    ratio = times["masked"].median / times["plain"].median
+    yield "masked / unmasked training step", ratio, "x", 1.2
+
+
+def ablations():
+    """Yields the speed of the oracle against a forward pass per unit."""
+    model, images, labels = _resnet20()
+    loss_fn = losses.CrossEntropy()
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+    scorer = scoring.Scorer(masked, graph, oracle.Oracle(), loss_fn)
+    units = int(graph.prunable.sum())
+
+    @tf.function
+    def forward():
+        return loss_fn(labels, masked(images, training=False))
+
+    @tf.function
+    def ablate():
+        return scorer.reduce(scorer.pass_over(images, labels))
+
+    def forward_per_unit():
+        for _ in range(units):
+            forward()
+
+    times = timing.cpu_ms(
+        {"forward": forward_per_unit, "oracle": ablate},
+        max(1, RUNS.value // 2),
+    )
+    ratio = times["oracle"].median / times["forward"].median
+    name = f"oracle / {units} forward passes, ResNet-20"
+    yield name, ratio, "x", 0.5
+
+
+def _resnet20():
+    model = models.resnet20()
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((BATCH_SIZE.value, 32, 32, 3))
+    labels = rng.integers(0, 10, BATCH_SIZE.value)
+    return model, tf.constant(images, tf.float32), tf.constant(labels)
+
+
+def _half(graph):
+    keep = np.ones(graph.num_units, bool)
+    keep[np.flatnonzero(graph.prunable)[::2]] = False
+    return keep
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}.")
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.utils.set_random_seed(0)
+    grid = table.Table("measure", "value", "at most")
+    for part in (tracing, scores, masks, ablations):
+        for name, value, unit, limit in part():
+            grid.add_row(name, f"{value:.2f} {unit}", f"{limit} {unit}")
+    console.Console().print(grid)
+
+
+if __name__ == "__main__":
+    app.run(main)

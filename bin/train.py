@@ -1,0 +1,30 @@
+"""Trains a base model as gin files say, and exports and reports it.
+
+    python bin/train.py --gin_file=gin_configs/lenet_digits_base.gin
+
+A run that was stopped begins again.
+"""
+
+import command
+from rich import table
+
+from tfprune import pretraining
+
+
+def main(argv):
+    command.complete(argv, pretraining.train, show)
+
+
+def show(summary):
+    """Returns the figures of a base model as a rich table."""
+    grid = table.Table("measure", "value")
+    if summary["accuracy"] is not None:
+        grid.add_row("Test accuracy", f"{summary['accuracy']:.2%}")
+    grid.add_row("Parameters", f"{summary['params']:,}")
+    grid.add_row("Multiply-accumulates per example", f"{summary['macs']:,}")
+    grid.add_row("Seconds", f"{summary['seconds']:.0f}")
+    return grid
+
+
+if __name__ == "__main__":
+    command.run(main)

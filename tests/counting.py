@@ -1,0 +1,54 @@
+"""Multiply-accumulates of a model, counted while it runs on one example."""
+
+import contextlib
+import functools
+import math
+from unittest import mock
+
+from keras import layers
+
+KERNELS = {
+    layers.Dense: ["kernel"],
+    layers.Conv1D: ["kernel"],
+    layers.Conv2D: ["kernel"],
+    layers.Conv3D: ["kernel"],
+    layers.Conv1DTranspose: ["kernel"],
+    layers.Conv2DTranspose: ["kernel"],
+    layers.Conv3DTranspose: ["kernel"],
+    layers.DepthwiseConv1D: ["kernel"],
+    layers.DepthwiseConv2D: ["kernel"],
+    layers.SeparableConv1D: ["depthwise_kernel", "pointwise_kernel"],
+    layers.SeparableConv2D: ["depthwise_kernel", "pointwise_kernel"],
+}
+
+
+def macs(model, inputs):
+    """Returns the multiply-accumulates of the calls that a model really makes.
+
+    Args:
+        model: A plain `keras.Model`.
+        inputs: Its inputs, of one example.
+    """
+    counts = []
+    with contextlib.ExitStack() as stack:
+        for kind, names in KERNELS.items():
+            call = _counted(kind.call, names, counts)
+            stack.enter_context(mock.patch.object(kind, "call", call))
+        model(inputs, training=False)
+    return sum(counts)
+
+
+def _counted(original, names, counts):
+    @functools.wraps(original)
+    def call(layer, x, *args, **kwargs):
+        outputs = original(layer, x, *args, **kwargs)
+        # A transposed convolution spreads every place of its input.
+        tensor = x if "Transpose" in type(layer).__name__ else outputs
+        places = list(tensor.shape[1:])
+        first = getattr(layer, "data_format", None) == "channels_first"
+        places.pop(0 if first else -1)
+        entries = (math.prod(getattr(layer, name).shape) for name in names)
+        counts.append(sum(entries) * math.prod(places))
+        return outputs
+
+    return call

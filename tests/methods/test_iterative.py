@@ -1,0 +1,462 @@
+"""Tests for tfprune.methods.iterative."""
+
+import keras
+from keras import layers
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfprune import budgets
+from tfprune import costs
+from tfprune import criteria
+from tfprune import losses
+from tfprune import masking
+from tfprune import schedules
+from tfprune import scoring
+from tfprune import training
+from tfprune.methods import iterative
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(22, 6, 6, 2)).astype("float32")
+LABELS = RNG.integers(0, 3, 22)
+
+
+def one_device():
+    return tf.distribute.OneDeviceStrategy("CPU:0")
+
+
+def one_replica():
+    return tf.distribute.MirroredStrategy(["CPU:0"])
+
+
+def two_replicas():
+    # Collectives of a second strategy in one process collide with the first's.
+    return tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+
+
+def plain():
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(10, 3, activation="relu", name="first")(inputs)
+    x = layers.Conv2D(6, 3, activation="relu", name="second")(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def regular():
+    """Returns a network with batch normalisation and dropout."""
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(10, 3, use_bias=False)(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    x = layers.Dropout(0.3)(layers.Conv2D(6, 3)(x))
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def batches(size=8):
+    return tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(size)
+
+
+def decay(begin=2, end=8, frequency=2):
+    return schedules.PolynomialDecay(0.0, 0.5, begin, end, frequency=frequency)
+
+
+def once(step):
+    return schedules.ConstantSparsity(0.5, step, step, frequency=1)
+
+
+def sgd(rate=0.05, **kwargs):
+    return training.Trainer(keras.optimizers.SGD(rate, momentum=0.9), **kwargs)
+
+
+def method(budget=None, schedule=None, trainer=None, steps=10, **kwargs):
+    return iterative.Iterative(
+        criteria.TaylorFO(),
+        budget or budgets.Budget(units=0.5),
+        schedule or decay(),
+        trainer or sgd(),
+        steps,
+        **kwargs,
+    )
+
+
+def started(run, model=None, dataset=None):
+    run.start(model or plain(), dataset or batches(), losses.CrossEntropy())
+    return run
+
+
+def turned(run):
+    """Does all rounds of a method; returns its records and masks."""
+    records, masks = [], []
+    while not run.done:
+        records.append(run.step())
+        masks.append(masking.get_mask(run.model, run.graph))
+    return records, masks
+
+
+# What is left
+
+
+def test_number_of_units_is_met_exactly():
+    run = started(method(budgets.Budget(units=7)))
+    records, masks = turned(run)
+    small = run.finish()
+    assert records[-1]["units"] == 7
+    assert (masks[-1] & run.graph.prunable).sum() == 7
+    widths = [small.get_layer(n).filters for n in ("first", "second")]
+    assert sum(widths) == 7
+
+
+@pytest.mark.parametrize("budget", [{"macs": 0.4}, {"params": 0.6}])
+def test_budget_is_never_exceeded(budget):
+    model = plain()
+    run = started(method(budgets.Budget(**budget)), model)
+    records, _ = turned(run)
+    small = run.finish()
+    ((name, share),) = budget.items()
+    left = getattr(costs.cost(small), name)
+    assert left <= share * getattr(costs.cost(model), name)
+    assert records[-1][name] == left
+    assert records[-1]["units"] < 16
+
+
+def test_pruned_units_never_come_back():
+    run = started(method(budgets.Budget(units=4), steps=14, round_steps=1))
+    records, masks = turned(run)
+    units = [record["units"] for record in records]
+    assert units == sorted(units, reverse=True)
+    for before, after in zip(masks[:-1], masks[1:], strict=True):
+        assert not np.any(after & ~before)
+    assert sum(record["pruned"] for record in records) == 16 - 4
+
+
+def test_masks_stay_while_fine_tuning():
+    run = started(method(steps=14, round_steps=1))
+    records, masks = turned(run)
+    for record, mask in zip(records[8:], masks[8:], strict=True):
+        assert record["phase"] == "fine-tune" and record["pruned"] == 0
+        np.testing.assert_array_equal(mask, masks[7])
+    assert {record["phase"] for record in records[:8]} == {"prune"}
+
+
+def test_frozen_layers_keep_their_channels():
+    run = started(method(budgets.Budget(units=3), frozen=["second"]))
+    _, masks = turned(run)
+    assert masks[-1][run.graph.layer_units("second")].all()
+    assert run.finish().get_layer("first").filters == 3
+    reasons = {
+        layer["name"]: layer["reason"]
+        for layer in run.report(run.finish())["layers"]
+    }
+    assert reasons["first"] == ""
+    assert reasons["second"] == "asked for by the user"
+
+
+def test_every_layer_keeps_min_units():
+    run = started(method(budgets.Budget(units=8), min_units=4))
+    turned(run)
+    small = run.finish()
+    widths = [small.get_layer(n).filters for n in ("first", "second")]
+    assert widths == [4, 4]
+
+
+def test_model_is_left_as_it_is():
+    model = regular()
+    before = model.get_weights()
+    turned(started(method(), model))
+    for left, right in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_layers_of_the_report_are_those_of_the_model():
+    run = started(method(budgets.Budget(units=7)))
+    turned(run)
+    small = run.finish()
+    found = run.report(small)
+    assert found["verification"]["max_abs_output"] > 0
+    for layer in found["layers"]:
+        if layer["name"] in ("first", "second"):
+            filters = small.get_layer(layer["name"]).filters
+            assert layer["channels_after"] == filters
+
+
+# When
+
+
+def test_share_of_the_way_is_that_of_the_schedule():
+    schedule = schedules.PolynomialDecay(0.0, 0.8, 2, 8, frequency=2)
+    run = started(method(budgets.Budget(units=4), schedule))
+    records, _ = turned(run)
+    assert [r["step"] for r in records] == [2, 4, 6, 8, 10]
+    shares = [1 - (1 - done / 6) ** 3 for done in (0, 2, 4, 6)]
+    expected = [16 - round(12 * share) for share in shares]
+    assert [r["units"] for r in records] == [*expected, 4]
+
+
+def test_constant_sparsity_prunes_at_once():
+    schedule = schedules.ConstantSparsity(0.5, 2, 6, frequency=2)
+    run = started(method(budgets.Budget(units=5), schedule))
+    records, _ = turned(run)
+    assert [r["units"] for r in records] == [5, 5, 5, 5]
+    assert [r["pruned"] for r in records] == [11, 0, 0, 0]
+
+
+class Halfway(schedules.PruningSchedule):
+    """Prunes after 3 and 5 steps, in two equal parts."""
+
+    end_step = 5
+
+    def __call__(self, step):
+        return step in (3, 5), 0.2 if step < 5 else 0.4
+
+    def get_config(self):
+        return {}
+
+
+def test_schedule_of_a_user():
+    run = started(method(budgets.Budget(units=6), Halfway(), steps=6))
+    records, _ = turned(run)
+    assert [(r["step"], r["units"]) for r in records] == [
+        (3, 11),
+        (5, 6),
+        (6, 6),
+    ]
+
+
+def test_rounds_end_after_round_steps():
+    schedule = once(5)
+    run = started(method(schedule=schedule, steps=9, round_steps=2))
+    records, _ = turned(run)
+    assert [r["step"] for r in records] == [2, 4, 5, 7, 9]
+    assert run.progress == (9, 9)
+
+
+# Scores
+
+
+def test_scores_are_averaged_over_the_interval():
+    model = plain()
+    schedule = once(4)
+    run = started(
+        method(schedule=schedule, trainer=sgd(0.0), steps=4, round_steps=3),
+        model,
+    )
+    run.step()  # three training steps that change nothing
+    masked = masking.mask_model(model, run.graph)
+    expected = scoring.score(
+        masked,
+        run.graph,
+        criteria.TaylorFO(),
+        batches(),
+        losses.CrossEntropy(),
+    )["TaylorFO"]
+    _, summed, count = run.state["method"]
+    assert count == 3
+    np.testing.assert_allclose(summed / 3, expected, rtol=1e-4, atol=1e-12)
+    assert np.ptp(expected) > 0
+
+
+def test_lowest_scores_go():
+    model = plain()
+    schedule = once(3)
+    run = started(
+        method(schedule=schedule, trainer=sgd(0.0), steps=3), model
+    )
+    _, (mask,) = turned(run)
+    scores = scoring.score(
+        masking.mask_model(model, run.graph),
+        run.graph,
+        criteria.TaylorFO(),
+        batches(),
+        losses.CrossEntropy(),
+    )["TaylorFO"]
+    prunable = np.flatnonzero(run.graph.prunable)
+    worst = prunable[np.argsort(scores[prunable])[:8]]
+    np.testing.assert_array_equal(np.flatnonzero(~mask), np.sort(worst))
+
+
+def test_scores_begin_anew_after_a_pruning():
+    run = started(method())
+    run.step()
+    run.step()
+    _, summed, count = run.state["method"]
+    assert count == 0
+    np.testing.assert_array_equal(summed, np.zeros(run.graph.num_units))
+
+
+def test_ranking_is_the_users():
+    def backwards(scores, graph, keep):
+        return -scores
+
+    kept = []
+    for ranking in (budgets.global_ranking, backwards):
+        schedule = once(3)
+        keras.utils.set_random_seed(0)
+        run = started(method(schedule=schedule, steps=3, ranking=ranking))
+        kept.append(turned(run)[1][-1] & run.graph.prunable)
+    assert not np.any(kept[0] & kept[1])
+
+
+# Training
+
+
+def test_momentum_of_pruned_weights_is_zero_after_pruning():
+    run = started(method(schedule=once(4)))
+    run.step()
+    keep = masking.get_mask(run.model, run.graph)
+    masks = masking.variable_masks(run.model, run.graph, keep)
+    slots = {
+        slot.name: slot.numpy() for slot in run.trainer.optimizer.variables
+    }
+    seen = 0
+    for variable, mask in masks:
+        name = variable.path.replace("/", "_") + "_momentum"
+        seen += int((mask == 0).sum())
+        np.testing.assert_array_equal(slots[name][mask == 0], 0.0)
+        assert np.any(slots[name][mask == 1] != 0)
+    assert seen > 0
+
+
+def test_distillation_learns_from_the_model_before_pruning():
+    kept = []
+    for weight in (0.0, 1.0):
+        keras.utils.set_random_seed(0)
+        trainer = sgd(distillation=losses.Distillation(weight))
+        run = started(method(trainer=trainer), regular())
+        records, _ = turned(run)
+        kept.append(records)
+    # A student that is its teacher has nothing to learn.
+    assert kept[1][0]["loss"] < 0.5 * kept[0][0]["loss"]
+
+
+def test_dropout_is_part_of_the_state():
+    run = started(method(), regular())
+    shapes = [v.shape for v in run.state["model"]]
+    assert tf.TensorShape([2]) in shapes  # the seed of the dropout
+    before = [v.numpy() for v in run.state["model"] if v.shape == [2]]
+    run.step()
+    after = [v.numpy() for v in run.state["model"] if v.shape == [2]]
+    assert not np.array_equal(before, after)
+
+
+def test_loss_that_is_not_finite_stops_the_run():
+    run = started(method(trainer=sgd(1e30)))
+    with pytest.raises(FloatingPointError, match=r"Received: .* step \d+\."):
+        turned(run)
+    for weight in run.model.get_weights():
+        assert np.all(np.isfinite(weight))
+
+
+# Replicas
+
+
+def trained(strategy, build, budget, size, **kwargs):
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model = build()
+        run = method(budget, trainer=sgd(**kwargs))
+        started(run, model, batches(size))
+        records, masks = turned(run)
+        return records, masks, run.finish().get_weights()
+
+
+@pytest.mark.parametrize("size", [8, 5])  # parts of 4 + 4, or of 3 + 2
+def test_two_replicas_choose_the_units_of_one(size):
+    budget = budgets.Budget(macs=0.4)
+    results = [
+        trained(strategy(), plain, budget, size)
+        for strategy in (two_replicas, one_replica, one_device)
+    ]
+    records, masks, weights = results[0]
+    for other_records, other_masks, other_weights in results[1:]:
+        np.testing.assert_array_equal(masks, other_masks)
+        for left, right in zip(records, other_records, strict=True):
+            assert right.pop("phase") == left["phase"]
+            expected = {k: v for k, v in left.items() if k != "phase"}
+            assert right == pytest.approx(expected, rel=1e-5)
+        for left, right in zip(weights, other_weights, strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-6)
+
+
+def test_two_replicas_train_all_kinds_of_layers():
+    records, masks, weights = trained(
+        two_replicas(),
+        regular,
+        budgets.Budget(units=6),
+        size=5,
+        distillation=losses.Distillation(0.5),
+    )
+    assert records[-1]["units"] == 6
+    assert all(np.all(np.isfinite(weight)) for weight in weights)
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    "schedule, message",
+    [
+        (decay(2, 9), r"must prune in its `end_step`.*'end_step': 9.*multiple"),
+        (decay(2, 12), "from 1 to `steps`. Received: end_step=12, steps=10"),
+        (
+            schedules.ConstantSparsity(0.5, 2, frequency=2),
+            "from 1 to `steps`. Received: end_step=-1",
+        ),
+        (
+            schedules.ConstantSparsity(0.0, 2, 8, 2),
+            "to a sparsity above 0. Received: .*'target_sparsity': 0.0",
+        ),
+        (0.5, "`schedule` must be a PruningSchedule. Received: 0.5"),
+    ],
+)
+def test_schedules_that_cannot_work_are_refused(schedule, message):
+    with pytest.raises(ValueError, match=message):
+        method(schedule=schedule)
+
+
+@pytest.mark.parametrize("name", ["steps", "min_units", "round_steps"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "10", None])
+def test_counts_are_positive_ints(name, value):
+    with pytest.raises(
+        ValueError, match=f"`{name}` must be an int of at least 1. Received: "
+    ):
+        method(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [("criterion", "Criterion"), ("budget", "Budget"), ("trainer", "Trainer")],
+)
+def test_parts_of_a_wrong_type_are_refused(name, kind):
+    parts = {
+        "criterion": criteria.TaylorFO(),
+        "budget": budgets.Budget(units=4),
+        "schedule": decay(),
+        "trainer": sgd(),
+        "steps": 10,
+    }
+    with pytest.raises(
+        ValueError, match=f"`{name}` must be a {kind}. Received: 0.5"
+    ):
+        iterative.Iterative(**(parts | {name: 0.5}))
+
+
+def test_unreachable_budget_is_refused_before_training():
+    run = method(budgets.Budget(macs=0.01))
+    with pytest.raises(ValueError, match="cannot be met.*nearest reachable is"):
+        started(run)
+    with pytest.raises(ValueError, match="`min_units`=8. The nearest"):
+        started(method(budgets.Budget(units=10), min_units=8))
+
+
+def test_unknown_frozen_layer_is_refused():
+    with pytest.raises(ValueError, match="absent"):
+        started(method(frozen=["absent"]))
+
+
+def test_dataset_that_can_be_read_once_is_refused():
+    once = iter(list(batches()))
+    dataset = tf.data.Dataset.from_generator(
+        lambda: once, output_signature=batches().element_spec
+    )
+    with pytest.raises(ValueError, match="again and again.*ended after 3"):
+        turned(started(method(), dataset=dataset))

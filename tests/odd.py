@@ -1,0 +1,554 @@
+"""Odd models: unusual calls, shapes, layers without rules, deep nesting."""
+
+import keras
+from keras import layers
+from keras import ops
+import numpy as np
+
+from tests import zoo
+
+MODELS = {}
+
+
+def model(build):
+    """Adds a function that builds a model to `MODELS`."""
+    MODELS[build.__name__] = build
+    return build
+
+
+def images(body):
+    """Adds a model of `body` on images to `MODELS`."""
+
+    def build():
+        inputs = keras.Input((8, 8, 3))
+        return keras.Model(inputs, body(inputs))
+
+    build.__name__ = body.__name__
+    return model(build)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Gain(layers.Layer):
+    """A layer without a rule that takes a second tensor by keyword."""
+
+    def call(self, x, gain=None):
+        return x * gain
+
+
+@model
+def channels_first():
+    inputs = keras.Input((3, 8, 8))
+    kwargs = {"data_format": "channels_first"}
+    x = layers.Conv2D(6, 3, padding="same", **kwargs)(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(axis=1)(x))
+    x = layers.UpSampling2D(**kwargs)(layers.ZeroPadding2D(1, **kwargs)(x))
+    y = layers.Conv2D(5, 3, activation="sigmoid", **kwargs)(x)
+    y = layers.PReLU(shared_axes=[2, 3])(y)
+    z = layers.Conv2DTranspose(4, 3, **kwargs)(y)
+    s = layers.GlobalAveragePooling2D(keepdims=True, **kwargs)(y)
+    z = layers.Concatenate(axis=1)([y * s, layers.Cropping2D(1, **kwargs)(z)])
+    flat = layers.Flatten(**kwargs)(z)
+    mean = layers.GlobalAveragePooling2D(**kwargs)(z)
+    return keras.Model(inputs, layers.Dense(3)(flat) + layers.Dense(3)(mean))
+
+
+@model
+def unknown_sizes():
+    inputs = keras.Input((None, None, 3))
+    x = zoo.conv_bn(inputs, 6, strides=2)
+    x = layers.UpSampling2D()(x + zoo.conv_bn(x, 6))
+    x = layers.Reshape((-1, 6))(layers.Concatenate(axis=1)([x, x]))
+    x = layers.Dense(4, activation="sigmoid")(x)
+    return keras.Model(inputs, layers.Dense(3)(ops.max(x, axis=1)))
+
+
+@model
+def dict_outputs():
+    inputs = keras.Input((8, 8, 3))
+    x = zoo.conv_bn(inputs, 6)
+    outputs = {"a": zoo.head(x), "b": {"c": zoo.conv(zoo.conv(x, 4), 2)}}
+    return keras.Model(inputs, outputs)
+
+
+@model
+def dict_inputs():
+    inputs = {
+        "image": keras.Input((8, 8, 3), name="image"),
+        "extra": keras.Input((4,), name="extra"),
+    }
+    s = layers.Dense(6, activation="sigmoid")(inputs["extra"])
+    x = zoo.conv_bn(inputs["image"], 6) * s[:, None, None]
+    return keras.Model(inputs, zoo.head(zoo.conv(x, 5)))
+
+
+@images
+def keyword_tensors(x):
+    x = zoo.conv_bn(x, 6)
+    y = zoo.conv_bn(x, 6)
+    x = layers.Add()(inputs=[x, y])
+    x = ops.multiply(x1=zoo.conv(x, 5), x2=zoo.conv(x, 5))
+    x = zoo.conv_bn(x + 0.5, 5)
+    return zoo.head(zoo.conv(Gain()(x, gain=zoo.conv(x, 5)), 4))
+
+
+@images
+def keyword_constants(x):
+    x = ops.add(x1=zoo.conv(x, 6), x2=np.arange(6, dtype="float32"))
+    return zoo.head(ops.clip(x=zoo.conv(x, 4), x_min=-1.0, x_max=1.0))
+
+
+@images
+def odd_constants(x):
+    x = zoo.conv(x, 6) + np.linspace(0, 1, 64).reshape(8, 8, 1)
+    x = ops.multiply(np.linspace(1, 2, 48).reshape(1, 8, 6), x)
+    x = 2.0 - zoo.conv(x, 5)
+    x = x / np.arange(1.0, 6.0)[None, None, None]
+    x = ops.subtract(np.ones(1), zoo.conv(x, 4))
+    return zoo.head(ops.maximum(zoo.conv(x, 5) ** 2, np.linspace(-1, 1, 5)))
+
+
+@images
+def growing_constants(x):
+    x = zoo.conv(layers.GlobalMaxPooling2D(keepdims=True)(x), 6)
+    x = x + np.linspace(-1, 1, 8 * 8 * 6).reshape(8, 8, 6)
+    y = zoo.conv(x, 1)
+    return zoo.head(zoo.conv(y * np.arange(4, dtype="float32"), 5))
+
+
+@images
+def strided_slices(x):
+    x = zoo.conv_bn(x, 8)
+    a = zoo.conv_bn(x[..., ::2], 4)
+    b = zoo.conv_bn(a[..., ::-1], 4)
+    c = zoo.conv_bn(zoo.conv_bn(x, 5)[:, ::2, ::-1, 1:4], 6)
+    d = layers.Dense(4)(zoo.conv_bn(x, 5)[:, 3, 2:3])
+    e = layers.Dense(4)(zoo.conv_bn(x, 5)[:, None, ..., 2])
+    return [zoo.head(y) for y in (b, c, d[:, None], e[:, 0, ..., None])]
+
+
+@images
+def slices_of_slices(x):
+    x = zoo.conv_bn(x, 8)[..., 1:7]
+    y = zoo.conv_bn(x, 8)
+    return zoo.head(zoo.conv(x[..., 1:-1] + y[..., -4:] + y[..., :4], 5))
+
+
+@images
+def concatenated_positions(x):
+    a, b = zoo.conv_bn(x, 6), zoo.conv_bn(x, 6)
+    x = layers.Concatenate(axis=1)([a, b])
+    x = layers.Concatenate(axis=-2)([x, zoo.conv(x, 6)])
+    return zoo.head(zoo.conv(ops.concatenate([x, x], axis=2), 4))
+
+
+@images
+def reshape_with_unknown(x):
+    x = layers.Reshape((-1, 6))(zoo.conv_bn(x, 6))
+    x = layers.Reshape((8, 8, -1))(layers.Dense(5)(x))
+    x = ops.reshape(zoo.conv(x, 6), (-1, 64, 6))
+    x = layers.Dense(4, activation="sigmoid")(x)
+    return layers.Dense(3)(layers.Reshape((-1,))(x))
+
+
+@images
+def merged_positions(x):
+    x = layers.Reshape((8, 48))(zoo.conv_bn(x, 6))
+    x = layers.Conv1D(5, 3, activation="relu")(x)
+    x = layers.Reshape((2, 15))(x)
+    return layers.Dense(3)(layers.Flatten()(layers.Conv1D(4, 1)(x)))
+
+
+@images
+def channel_shuffle(x):
+    x = zoo.conv_bn(zoo.conv_bn(x, 8), 8, groups=2)
+    x = layers.Permute((1, 2, 4, 3))(layers.Reshape((8, 8, 2, 4))(x))
+    x = layers.Reshape((8, 8, 8))(x)
+    return zoo.head(zoo.conv_bn(zoo.conv_bn(x, 8, groups=4), 5))
+
+
+@images
+def slopes_of_positions(x):
+    x = layers.PReLU()(zoo.conv_bn(x, 6))
+    x = layers.PReLU(shared_axes=[1, 2, 3])(zoo.conv(x, 5))
+    return layers.Dense(3)(layers.PReLU()(layers.Flatten()(x)))
+
+
+@images
+def normalised_rows(x):
+    x = layers.BatchNormalization(axis=1)(zoo.conv(x, 6))
+    x = layers.BatchNormalization(center=False, scale=False)(zoo.conv(x, 5))
+    x = layers.BatchNormalization(center=False)(zoo.conv(x, 5))
+    x = layers.Flatten()(x)
+    return layers.Dense(3)(layers.BatchNormalization()(x))
+
+
+@images
+def gate_of_vector(x):
+    x = zoo.conv_bn(x, 6)
+    s = layers.Dense(6, activation="sigmoid")(
+        layers.GlobalAveragePooling2D()(x)
+    )
+    x = layers.Multiply()([layers.Reshape((1, 1, 6))(s), x])
+    s = layers.Dense(6)(layers.GlobalMaxPooling2D(keepdims=True)(x))
+    return zoo.head(zoo.conv(x * ops.sigmoid(s), 5))
+
+
+@images
+def rows_and_channels(x):
+    x = zoo.conv_bn(x, 8)
+    s = layers.Dense(8, activation="sigmoid")(
+        layers.GlobalAveragePooling2D()(x)
+    )
+    return zoo.head(x * s[:, None, :, None])
+
+
+@images
+def matched_rows(x):
+    x = zoo.conv_bn(x, 6)
+    y = layers.Permute((3, 1, 2))(x)  # [batch, channels, 8, 8]
+    x = x[:, :6, :6] * y[:, :, :6, :6]
+    return layers.Dense(3)(layers.Flatten()(x))
+
+
+@images
+def mixer(x):
+    x = layers.Reshape((64, 6))(zoo.conv_bn(x, 6))
+    y = layers.Permute((2, 1))(x)
+    y = layers.Dense(64)(layers.Dense(7, activation="gelu")(y))
+    x = x + layers.Permute((2, 1))(y)
+    x = layers.Dense(6)(layers.Dense(9, activation="gelu")(x)) + x
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+@model
+def nested_twice():
+    deep = keras.Sequential(
+        [keras.Input((8, 8, 6)), layers.Conv2D(5, 3), layers.ReLU()],
+        name="deep",
+    )
+    inputs = keras.Input((8, 8, 6))
+    x = layers.BatchNormalization()(deep(layers.ReLU()(inputs))) + 1.0
+    middle = keras.Model(inputs, layers.Conv2D(4, 3)(x), name="middle")
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(6, 3, padding="same"),
+            middle,
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+
+
+@model
+def nested_operations_twice():
+    inner = keras.Input((8, 8, 6))
+    x = ops.pad(inner[..., 1:], ((0, 0), (0, 0), (0, 0), (1, 0)))
+    x = (x + 1.0) * np.arange(1.0, 7.0, dtype="float32")
+    inner = keras.Model(inner, layers.Reshape((64, 6))(x), name="inner")
+    relu = [keras.Input((8, 8, 6)), layers.ReLU()]
+    relu = keras.Sequential(relu, name="relu")
+    inputs = keras.Input((8, 8, 3))
+    a, b = (relu(zoo.conv(inputs, 6)) for _ in range(2))
+    x = layers.Dense(4)(inner(a)) + layers.Dense(4)(inner(b))
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+@model
+def inside_and_outside():
+    conv = layers.Conv2D(6, 3, padding="same", activation="sigmoid")
+    inner = keras.Sequential(
+        [keras.Input((8, 8, 6)), conv, layers.BatchNormalization()],
+        name="inner",
+    )
+    inputs = keras.Input((8, 8, 3))
+    x = zoo.conv_bn(inputs, 6)
+    return keras.Model(inputs, zoo.head(zoo.conv(inner(conv(x)), 5)))
+
+
+@model
+def nested_outputs():
+    a, b = keras.Input((8, 8, 6)), keras.Input((8, 8, 5))
+    x = zoo.conv_bn(a, 5)
+    inner = keras.Model(
+        {"a": a, "b": b}, {"sum": x + b, "two": [zoo.conv(x, 4), b]}
+    )
+    inputs = keras.Input((8, 8, 3))
+    x = inner({"a": zoo.conv_bn(inputs, 6), "b": zoo.conv_bn(inputs, 5)})
+    y = inner({"b": x["sum"], "a": zoo.conv(x["two"][0], 6)})
+    x = [y["sum"], y["two"][1], zoo.conv(y["two"][0], 5)]
+    return keras.Model(inputs, zoo.head(layers.Add()(x)))
+
+
+@images
+def noise(x):
+    x = layers.GaussianNoise(0.5)(zoo.conv_bn(x, 6))
+    x = layers.SpatialDropout2D(0.5)(layers.Dropout(0.5)(zoo.conv(x, 5)))
+    x = layers.AlphaDropout(0.5)(layers.GaussianDropout(0.5)(x))
+    return zoo.head(layers.ActivityRegularization(0.1)(zoo.conv(x, 4)))
+
+
+@model
+def mixed_float16():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        inputs = keras.Input((8, 8, 3))
+        x = zoo.conv_bn(inputs, 6) + 1.0
+        x = zoo.conv(x + zoo.conv_bn(x, 6), 5, activation="sigmoid")
+        x = layers.GlobalAveragePooling2D()(x)
+        return keras.Model(inputs, layers.Dense(3, dtype="float32")(x))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@images
+def shared_unruled(x):
+    flip = zoo.Unruled()
+    x = zoo.conv_bn(flip(zoo.conv_bn(x, 6)), 5)
+    return zoo.head(zoo.conv(flip(x), 4) + zoo.conv(flip(flip(x)), 4))
+
+
+@images
+def float64(x):
+    x = zoo.conv_bn(ops.cast(x, "float64"), 6, dtype="float64")
+    return zoo.head(zoo.conv(ops.cast(x, "float32"), 5))
+
+
+@images
+def normalised_inputs(x):
+    norm = layers.Normalization()
+    norm.adapt(np.random.default_rng(0).normal(2, 3, (16, 8, 8, 3)))
+    x = layers.Rescaling([1.0, 2.0, 3.0], [0.1, 0.2, 0.3])(norm(x))
+    x = zoo.conv_bn(x, 6)
+    x = layers.Rescaling([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])(x)
+    x = layers.Normalization(mean=[1.0] * 5, variance=[2.0] * 5)(zoo.conv(x, 5))
+    x = layers.Rescaling(2.0, [0.5])(zoo.conv_bn(x, 4))
+    return zoo.head(layers.Normalization(mean=1.0, variance=4.0, axis=None)(x))
+
+
+@images
+def unused_outputs(x):
+    first, _, third = ops.split(zoo.conv_bn(x, 6), 3, axis=-1)
+    return zoo.head(zoo.conv_bn(first, 4) + zoo.conv_bn(third, 4))
+
+
+@images
+def stacked(x):
+    a, b = zoo.conv_bn(x, 6), zoo.conv_bn(x, 6)
+    x = ops.concatenate([a, b], axis=-1)
+    x = ops.stack([x, zoo.conv(x, 12)], axis=1)
+    a, b = ops.split(ops.max(x, axis=1), 2, axis=1)
+    return zoo.head(zoo.conv(ops.concatenate([a, b, a], axis=1), 5))
+
+
+@images
+def reduced_channels(x):
+    x = zoo.conv_bn(x, 6)
+    parts = [ops.mean(x, -1, keepdims=True), ops.max(x, -1, keepdims=True)]
+    y = zoo.conv(layers.Concatenate()(parts), 1, activation="sigmoid")
+    return zoo.head(zoo.conv_bn(x * y, 5) * ops.sum(y))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def reversed_channels(x):
+    return x[..., ::-1] * 2
+
+
+@images
+def lambdas(x):
+    x = zoo.conv_bn(layers.Lambda(reversed_channels)(zoo.conv_bn(x, 6)), 5)
+    return zoo.head(zoo.conv_bn(ops.where(x > 1, x, 0.5), 4))
+
+
+@model
+def words():
+    inputs = keras.Input((7,), dtype="int32")
+    x = layers.Embedding(5, 6)(inputs)
+    x = layers.Conv1D(6, 3, padding="same", activation="relu")(x)
+    x = layers.LSTM(5, return_sequences=True)(layers.Dense(4)(x))
+    x = layers.Dense(6, activation="sigmoid")(x)
+    x = x + layers.MultiHeadAttention(2, 3)(x, x)
+    x = layers.Bidirectional(layers.GRU(3))(layers.Dense(5)(x))
+    return keras.Model(inputs, layers.Dense(2)(layers.Dense(4)(x)))
+
+
+@model
+def padded_words():
+    inputs = keras.Input((7,), dtype="int32")
+    x = layers.Embedding(5, 6, mask_zero=True)(inputs)
+    x = layers.Dense(5, activation="sigmoid")(x)
+    x = layers.BatchNormalization()(layers.Dense(4)(x))
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+@model
+def over_time():
+    inputs = keras.Input((4, 8, 8, 3))
+    x = layers.TimeDistributed(layers.Conv2D(6, 3))(inputs)
+    x = layers.Conv3D(5, 1, activation="relu")(x)
+    x = layers.TimeDistributed(layers.Flatten())(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Dense(4)(x)))
+
+
+@images
+def wrapped(x):
+    x = layers.SpectralNormalization(layers.Conv2D(6, 3))(zoo.conv_bn(x, 5))
+    x = layers.GroupNormalization(2)(zoo.conv_bn(x, 6))
+    x = layers.UnitNormalization()(zoo.conv_bn(x, 5))
+    return zoo.head(layers.LayerNormalization(axis=[1, 2])(zoo.conv(x, 4)))
+
+
+@images
+def products(x):
+    x = layers.Reshape((64, 6))(zoo.conv_bn(x, 6))
+    a = layers.Dot(axes=(1, 1))([x, layers.Dense(5)(x)])
+    b = ops.matmul(layers.Dense(4)(x), ops.ones((4, 3)))
+    c = ops.einsum("bpc,bqc->bpq", layers.Dense(4)(x), layers.Dense(4)(x))
+    return [layers.Dense(2)(y) for y in (a, b, c)]
+
+
+@images
+def itself(x):
+    x = zoo.conv_bn(x, 6)
+    x = zoo.conv(layers.Add()([x, x]) * x - x, 5)
+    return zoo.head(layers.Concatenate()([x, x]) / (x[..., :1] ** 2 + 1.0))
+
+
+@model
+def straight_through():
+    inputs = keras.Input((8, 8, 3))
+    x = zoo.conv_bn(inputs, 6)
+    y = zoo.conv(x, 3)
+    return keras.Model(inputs, [inputs, inputs + y, y, y])
+
+
+@images
+def shared_activations(x):
+    sigmoid, relu = layers.Activation("sigmoid"), layers.ReLU()
+    x = sigmoid(zoo.conv(relu(zoo.conv(x, 6)), 5))
+    return zoo.head(relu(zoo.conv(sigmoid(zoo.conv(x, 6)), 4)))
+
+
+@images
+def shared_activations_of_one_width(x):
+    sigmoid = layers.Activation("sigmoid")
+    x = sigmoid(zoo.conv(x, 6))
+    return zoo.head(sigmoid(zoo.conv(x, 6)))
+
+
+@images
+def shared_shapes(x):
+    reshape, pad = layers.Reshape((1, 1, 6)), layers.ZeroPadding2D()
+    pool = layers.GlobalAveragePooling2D()
+    flatten = layers.Flatten()
+    for _ in range(2):
+        x = zoo.conv_bn(pad(x), 6)
+        s = layers.Dense(6, activation="sigmoid")(pool(x))
+        x = x * reshape(s)
+    return layers.Dense(3)(flatten(x)) + layers.Dense(3)(flatten(x[:, :4]))
+
+
+@images
+def shared_depthwise(x):
+    depthwise = layers.DepthwiseConv2D(3, padding="same")
+    separable = layers.SeparableConv2D(6, 3, padding="same")
+    prelu = layers.PReLU(shared_axes=[1, 2])
+    norm = layers.BatchNormalization()
+    x = norm(depthwise(zoo.conv_bn(x, 6)))
+    x = prelu(separable(norm(depthwise(zoo.conv_bn(x, 6)))))
+    return zoo.head(zoo.conv(prelu(separable(zoo.conv(x, 6))), 5))
+
+
+@images
+def regularised(x):
+    kwargs = {
+        "bias_initializer": keras.initializers.Constant(0.5),
+        "kernel_regularizer": "l2",
+        "kernel_constraint": keras.constraints.MaxNorm(2),
+        "activity_regularizer": "l1",
+    }
+    x = zoo.conv(x, 6, **kwargs)
+    return layers.Dense(3)(layers.Dense(4)(layers.Flatten()(x)))
+
+
+@images
+def infinite_at_zero(x):
+    x = 1.0 / (zoo.conv_bn(x, 6) + 1.0)
+    x = ops.log(ops.abs(zoo.conv(x, 5)) + 0.5)
+    x = ops.rsqrt(ops.square(zoo.conv(x, 4)))
+    x = zoo.conv_bn(x, 5) / (zoo.conv_bn(x, 5) + 2.0)
+    return zoo.head(ops.softmax(zoo.conv(x, 5)) + ops.exp(zoo.conv(x, 5)))
+
+
+@images
+def tied_by_flatten(x):
+    x = layers.MaxPooling2D(4)(zoo.conv_bn(x, 6))
+    y = layers.Dense(24)(layers.GlobalAveragePooling2D()(x))
+    return layers.Dense(3)(layers.Flatten()(x) + y)
+
+
+@images
+def many_paddings(x):
+    x = ops.pad(zoo.conv_bn(x, 4), ((0, 0), (1, 1), (0, 2), (1, 1)))
+    x = x + zoo.conv_bn(x, 6)
+    x = ops.pad(zoo.conv(x, 4), [(0, 0), (0, 0), (0, 0), (0, 2)], "reflect")
+    x = ops.pad(zoo.conv(x, 4), ((0, 0), (1, 1), (0, 0), (0, 0)), "symmetric")
+    x = ops.pad(zoo.conv(x, 4), ((0, 0),) * 3 + ((2, 0),), "constant", 2.0)
+    x = ops.pad(zoo.conv(x, 4), ((0, 0), (1, 1), (0, 0), (0, 0)), "constant", 3)
+    return zoo.head(zoo.conv(x, 5))
+
+
+@images
+def padded_twice(x):
+    x = zoo.conv_bn(x, 4)
+    for filters in (6, 8):
+        y = zoo.conv_bn(x, filters)
+        x = ops.pad(x, ((0, 0), (0, 0), (0, 0), (1, 1))) + y
+    a = ops.pad(zoo.conv_bn(x, 2), ((0, 0), (0, 0), (0, 0), (0, 2)))
+    b = ops.pad(zoo.conv_bn(x, 2), ((0, 0), (0, 0), (0, 0), (2, 0)))
+    return zoo.head(zoo.conv(layers.Concatenate()([a + b, a * b, x]), 5))
+
+
+@images
+def moved_axes(x):
+    x = ops.moveaxis(zoo.conv_bn(x, 6), -1, 1)
+    x = ops.swapaxes(x, 1, 3)
+    x = zoo.conv(ops.transpose(x, (0, 2, 1, 3)), 5)
+    x = ops.squeeze(ops.mean(x, (1, 2), keepdims=True), 1)
+    return layers.Dense(3)(ops.expand_dims(ops.tile(x, (1, 2, 1)), -2))
+
+
+@images
+def frozen_layers(x):
+    norm = layers.BatchNormalization(trainable=False)
+    x = norm(layers.Conv2D(6, 3, trainable=False)(x))
+    norm = layers.BatchNormalization()
+    return zoo.head(zoo.conv(norm(zoo.conv(x, 5), training=False), 4))
+
+
+@images
+def softmax_inside(x):
+    x = zoo.conv(x, 6, activation="softmax")
+    x = layers.Dense(5, activation="log_softmax")(zoo.conv(x, 4))
+    return zoo.head(layers.Softmax(axis=1)(zoo.conv(x, 4)))
+
+
+@images
+def dense_of_tensor(x):
+    x = layers.Dense(6, activation="sigmoid")(zoo.conv_bn(x, 5))
+    x = layers.Conv2D(12, 3, groups=3, activation="sigmoid")(x)
+    x = layers.Conv2D(6, 1, groups=6, dilation_rate=2)(x[..., 3:9])
+    return zoo.head(layers.Conv2D(6, 1, groups=2)(x))
+
+
+def built(name):
+    """Returns one of `MODELS` with random weights."""
+    network = MODELS[name]()
+    rng = np.random.default_rng(0)
+    for weight in network.weights:
+        if weight.name not in ("mean", "variance", "count"):  # of the data
+            weight.assign(rng.uniform(0.1, 0.9, weight.shape))
+    return network

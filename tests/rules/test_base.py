@@ -1,0 +1,134 @@
+"""Tests for tfprune.rules.base."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tests import zoo
+from tfprune import compaction
+from tfprune import costs
+from tfprune import graph as graph_lib
+from tfprune import rules
+from tfprune.rules import base
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Scale(layers.Layer):
+    """A user's layer: `width` scales, one for each channel."""
+
+    def __init__(self, width, **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(self.width,), name="scale")
+
+    def call(self, x):
+        return x * self.scale
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width}
+
+
+class ScaleRule(rules.Rule):
+    """The units pass, and lie on the only axis of the scale."""
+
+    pointwise = True
+
+    def outputs(self, node):
+        return [node.inputs[0]]
+
+    def axes(self, node):
+        return {"scale": (node.channels(),)}
+
+    def config(self, node, kept):
+        return {"width": kept(node.outputs[0])}
+
+    def leaks(self, node):
+        return False
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    """Forgets what a test registers."""
+    monkeypatch.setattr(base, "_RULES", dict(base._RULES))
+
+
+def scaled():
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, name="conv")(inputs)
+    return keras.Model(inputs, zoo.head(Scale(4, name="scale")(x)))
+
+
+def test_layer_without_a_rule_freezes_what_it_meets():
+    graph = graph_lib.trace(scaled())
+    assert not graph.prunable.any()
+    rows = {row.name: row.reasons for row in graph.explain()}
+    assert rows["conv"] == rows["scale"] == {"no rule for a layer it meets": 4}
+
+
+def test_rule_of_the_user_lets_it_be_pruned(tables):
+    rules.register_rule(Scale, ScaleRule())
+    model = scaled()
+    graph = graph_lib.trace(model)
+    np.testing.assert_array_equal(
+        graph.layer_units("scale"), graph.layer_units("conv")
+    )
+    keep = np.ones(graph.num_units, bool)
+    keep[graph.layer_units("conv")[[0, 2]]] = False
+    small = compaction.compact(model, graph, keep)
+    assert small.get_layer("scale").width == 2
+    np.testing.assert_array_equal(
+        small.get_layer("scale").scale,
+        model.get_layer("scale").scale.numpy()[[1, 3]],
+    )
+    assert costs.cost(model, graph, keep).params == small.count_params()
+
+
+def test_rule_covers_no_subclass(tables):
+    class Special(Scale):
+        pass
+
+    rules.register_rule(Scale, ScaleRule())
+    assert type(rules.rule_for(Special(4))) is rules.Rule
+
+
+def test_rule_may_be_replaced(tables):
+    rule = ScaleRule()
+    rules.register_rule(layers.Dense, rule)
+    assert rules.rule_for(layers.Dense(2)) is rule
+
+
+def test_rule_is_for_a_class():
+    with pytest.raises(TypeError, match="`layer_class` must be a class. Rec"):
+        rules.register_rule(Scale(4), ScaleRule())
+
+
+@pytest.mark.parametrize("rule", [ScaleRule, None, "relu"])
+def test_rule_is_an_instance(rule):
+    with pytest.raises(TypeError, match="`rule` must be an instance"):
+        rules.register_rule(Scale, rule)
+
+
+def test_operation_of_the_same_name_elsewhere_has_no_rule():
+    class Relu(keras.Operation):
+        def call(self, x):
+            return x + 1
+
+    assert type(rules.rule_for(Relu())) is rules.Rule
+
+
+def test_node_ties_over_the_other_axes():
+    inputs = keras.Input((4, 4, 2))
+    graph = graph_lib.trace(
+        keras.Model(
+            inputs,
+            zoo.head(layers.Permute((3, 1, 2))(
+                layers.Conv2D(4, 1, name="conv")(inputs)
+            )),
+        )
+    )
+    # The head averages over the rows, which are the channels now.
+    rows = {row.name: row.reasons for row in graph.explain()}
+    assert rows["conv"] == {"normalised across channels": 4}

@@ -1,0 +1,86 @@
+"""Tests for tfprune.rules.merging."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from keras import ops
+
+from tests import zoo
+from tfprune import graph as graph_lib
+from tfprune import rules
+
+
+def joined(function, filters=(3, 3)):
+    """Returns the graph of a function of convolutions, and its node."""
+    inputs = keras.Input((4, 4, 2))
+    x = function(*(layers.Conv2D(n, 1)(inputs) for n in filters))
+    graph = graph_lib.trace(keras.Model(inputs, zoo.head(zoo.conv(x, 2))))
+    return graph, graph.nodes[len(filters)]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b: a + b,
+        lambda a, b: a - b,
+        lambda a, b: a * b,
+        ops.maximum,
+        lambda a, b: layers.Add()([a, b]),
+        lambda a, b: layers.Subtract()([a, b]),
+        lambda a, b: layers.Multiply()([a, b]),
+        lambda a, b: layers.Average()([a, b]),
+        lambda a, b: layers.Maximum()([a, b]),
+        lambda a, b: layers.Minimum()([a, b]),
+    ],
+)
+def test_what_meets_is_tied(function):
+    graph, node = joined(function)
+    assert node.outputs[0].ravel().tolist() == [2, 3, 4]
+    assert graph.prunable[2:5].all()
+    assert not rules.rule_for(node.layer).leaks(node)
+
+
+def test_quotient_of_zeros_freezes_both():
+    graph, _ = joined(lambda a, b: a / b)
+    assert graph.reasons[2:5] == ["no rule for a layer it meets"] * 3
+
+
+def test_vector_of_lower_rank_is_tied_to_the_channels():
+    def scaled(a, b):
+        return a * layers.GlobalMaxPooling2D()(b)[:, None, None]
+
+    graph, _ = joined(scaled)
+    assert graph.layer_units(graph.nodes[1].path).tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "constant, expected",
+    [
+        (2.0, 2.0),
+        (np.float32(2), 2.0),
+        (np.array([5.0]), [5.0]),
+        (np.array([5.0, 6.0, 7.0]), [5.0, 7.0]),
+        (np.array([[[5.0, 6.0, 7.0]]]), [[[5.0, 7.0]]]),
+        (np.arange(4.0).reshape(4, 1), np.arange(4.0).reshape(4, 1)),
+    ],
+)
+def test_constants_lose_the_same_channels(constant, expected):
+    graph, node = joined(lambda a: a * constant, filters=(3,))
+    rule = rules.rule_for(node.layer)
+    kept = np.isin(node.outputs[0], [2, 4])
+    _, actual = rule.arguments(node, node.args, lambda units: kept.ravel())
+    np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize(
+    "axis, expected",
+    [(-1, [2, 3, 4, 5]), (3, [2, 3, 4, 5]), (1, [2, 3]), (-2, [2, 3])],
+)
+def test_concatenation_over_channels_joins_and_over_positions_ties(
+    axis, expected
+):
+    _, node = joined(
+        lambda a, b: layers.Concatenate(axis)([a, b]), filters=(2, 2)
+    )
+    assert node.outputs[0].ravel().tolist() == expected

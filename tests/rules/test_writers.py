@@ -1,0 +1,130 @@
+"""Tests for tfprune.rules.writers."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tests import zoo
+from tfprune import graph as graph_lib
+from tfprune import rules
+
+IMAGE = (5, 5, 4)
+
+
+def node_of(layer, shape=IMAGE):
+    """Returns the last node of a convolution followed by `layer`."""
+    inputs = keras.Input(shape)
+    rank = len(shape) - 1
+    first = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}[rank]
+    outputs = layer(first(4, 1)(inputs))
+    return graph_lib.trace(keras.Model(inputs, outputs)).nodes[1]
+
+
+def lengths(node):
+    return {
+        name: tuple(None if x is None else len(x) for x in axes)
+        for name, axes in node.axes.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "layer, expected, shape",
+    [
+        (layers.Dense(3), (4, 3), IMAGE),
+        (layers.Conv1D(3, 2), (None, 4, 3), (5, 2)),
+        (layers.Conv2D(3, 2), (None, None, 4, 3), IMAGE),
+        (layers.Conv2D(6, 2, groups=2), (None, None, 2, 6), IMAGE),
+        (layers.Conv2D(8, 2, groups=4), (None, None, None, 8), IMAGE),
+        (layers.Conv3D(3, 2), (None, None, None, 4, 3), (5, 5, 5, 1)),
+        (layers.Conv1DTranspose(3, 2), (None, 3, 4), (5, 2)),
+        (layers.Conv2DTranspose(3, 2), (None, None, 3, 4), IMAGE),
+        (layers.DepthwiseConv1D(2), (None, 4, None), (5, 2)),
+        (layers.DepthwiseConv2D(2, depth_multiplier=3),
+         (None, None, 4, None), IMAGE),
+    ],
+)
+def test_units_on_the_axes_of_the_kernel(layer, expected, shape):
+    node = node_of(layer, shape)
+    assert lengths(node)["kernel"] == expected
+    for axis, length in enumerate(expected):
+        assert length in (None, layer.kernel.shape[axis])
+    assert lengths(node)["bias"] == (node.outputs[0].size,)
+
+
+def test_axes_of_a_separable_convolution():
+    layer = layers.SeparableConv2D(3, 2, depth_multiplier=2)
+    assert lengths(node_of(layer)) == {
+        "depthwise_kernel": (None, None, 4, None),
+        "pointwise_kernel": (None, None, 8, 3),
+        "bias": (3,),
+    }
+
+
+def test_pointwise_kernel_repeats_each_input_channel():
+    node = node_of(layers.SeparableConv2D(3, 2, depth_multiplier=2))
+    read = node.axes["pointwise_kernel"][2]
+    np.testing.assert_array_equal(read, np.repeat(node.inputs[0].ravel(), 2))
+
+
+@pytest.mark.parametrize(
+    "layer, entries",
+    [
+        (layers.Dense(3), {"units": 2}),
+        (layers.Conv2D(3, 2), {"filters": 2}),
+        (layers.Conv2DTranspose(3, 2), {"filters": 2}),
+        (layers.Conv2D(8, 2, groups=4), {"filters": 2, "groups": 2}),
+        (layers.DepthwiseConv2D(2), {}),
+    ],
+)
+def test_config_of_two_units(layer, entries):
+    config = rules.rule_for(layer).config(node_of(layer), lambda units: 2)
+    assert config == entries
+
+
+@pytest.mark.parametrize(
+    "layer, positions",
+    [
+        (layers.Dense(3), 25),
+        (layers.Conv2D(3, 2), 16),
+        (layers.Conv2D(3, 3, strides=2, padding="same"), 9),
+        (layers.Conv2DTranspose(3, 2, strides=2), 25),
+        (layers.DepthwiseConv2D(4), 4),
+    ],
+)
+def test_positions(layer, positions):
+    assert rules.rule_for(layer).positions(node_of(layer)) == positions
+
+
+@pytest.mark.parametrize(
+    "layer, transpose",
+    [
+        (layers.Conv2D(3, 2), (0, 1, 2, 3)),
+        (layers.Conv2DTranspose(3, 2), (0, 1, 3, 2)),
+        (layers.DepthwiseConv2D(2, depth_multiplier=3), (0, 1, 2, 3)),
+    ],
+)
+def test_filters_write_one_channel_each(layer, transpose):
+    node = node_of(layer)
+    filters = rules.rule_for(layer).filters(layer)
+    assert filters.shape[-1] == node.outputs[0].size
+    kernel = np.transpose(layer.kernel, transpose)
+    channels = filters.shape[-1]
+    np.testing.assert_array_equal(filters, kernel.reshape(-1, channels))
+
+
+def test_output_of_a_softmax_layer_is_normalised():
+    inputs = keras.Input((4,))
+    x = layers.Dense(3, activation="softmax", name="soft")(inputs)
+    graph = graph_lib.trace(keras.Model(inputs, layers.Dense(2)(x)))
+    row = graph.explain()[0]
+    assert row.reasons == {"normalised across channels": 3}
+
+
+def test_only_first_of_the_groups_is_named_on_the_kernel():
+    graph = graph_lib.trace(zoo.grouped())
+    node = next(
+        n for n in graph.nodes if getattr(n.layer, "groups", 1) == 4
+    )
+    read = node.axes["kernel"][2]
+    np.testing.assert_array_equal(node.inputs[0].ravel(), np.tile(read, 4))

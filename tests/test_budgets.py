@@ -1,0 +1,267 @@
+"""Tests for tfprune.budgets."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tests import zoo
+from tfprune import budgets
+from tfprune import costs
+from tfprune import graph as graph_lib
+from tfprune import models
+
+
+def chain(*widths):
+    """Returns the graph of dense layers `a`, `b` and so on, and an output."""
+    inputs = x = keras.Input((2,))
+    for name, width in zip("abcd", widths, strict=False):
+        x = layers.Dense(width, use_bias=False, name=name)(x)
+    x = layers.Dense(1, use_bias=False)(x)
+    return graph_lib.trace(keras.Model(inputs, x))
+
+
+def scores_of(graph, **layer_scores):
+    scores = np.full(graph.num_units, np.nan)
+    scores[~graph.prunable] = 0.0
+    for name, values in layer_scores.items():
+        scores[graph.layer_units(name)] = values
+    return scores
+
+
+def everything(graph):
+    return np.ones(graph.num_units, bool)
+
+
+def gone(graph, keep):
+    """Returns {layer: places that are gone}."""
+    return {
+        name: np.flatnonzero(~keep[graph.layer_units(name)]).tolist()
+        for name in ("a", "b")
+    }
+
+
+@pytest.fixture
+def two():
+    graph = chain(3, 4)
+    scores = scores_of(graph, a=[0.5, 0.1, 0.9], b=[0.2, 0.05, 0.3, 0.7])
+    return graph, scores
+
+
+def test_lowest_scores_go_first(two):
+    graph, scores = two
+    keep = budgets.select(
+        scores, graph, everything(graph), budgets.Budget(units=4)
+    )
+    assert gone(graph, keep) == {"a": [1], "b": [0, 1]}
+
+
+def test_fraction_is_of_the_prunable_units(two):
+    graph, scores = two
+    for fraction, left in [(0.9, 6), (0.5, 3), (3 / 7, 3)]:
+        keep = budgets.select(
+            scores, graph, everything(graph), budgets.Budget(units=fraction)
+        )
+        assert (keep & graph.prunable).sum() == left
+
+
+@pytest.mark.parametrize("units", range(2, 8))
+def test_count_of_units_is_exact(two, units):
+    graph, scores = two
+    keep = budgets.select(
+        scores, graph, everything(graph), budgets.Budget(units=units)
+    )
+    assert (keep & graph.prunable).sum() == units
+
+
+def test_parameters_by_hand(two):
+    # With a and b units there are 2 a + a b + b weights: 22 of 3 and 4.
+    graph, scores = two
+    for params, expected in [
+        (22, (3, 4)),
+        (21, (3, 3)),
+        (18, (3, 3)),
+        (17, (3, 2)),
+        (14, (3, 2)),
+    ]:
+        keep = budgets.select(
+            scores, graph, everything(graph), budgets.Budget(params=params)
+        )
+        left = tuple(
+            int(keep[graph.layer_units(name)].sum()) for name in "ab"
+        )
+        weights = 2 * left[0] + left[0] * left[1] + left[1]
+        assert weights <= params
+        assert costs.Meter(graph)(keep).params == weights
+        if params in (22, 21, 18):
+            assert left == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "residual_padded", "grouped", "nested"]
+)
+@pytest.mark.parametrize("resource", ["params", "macs"])
+@pytest.mark.parametrize("fraction", [0.9, 0.7, 0.5])
+def test_never_above_and_no_single_unit_fits_in_what_is_left(
+    name, resource, fraction
+):
+    graph = graph_lib.trace(zoo.NETWORKS[name]())
+    scores = np.random.default_rng(0).random(graph.num_units)
+    budget = budgets.Budget(**{resource: fraction})
+    keep = budgets.select(scores, graph, everything(graph), budget)
+    meter, target = costs.Meter(graph), budget.target(graph)
+    amount = getattr(meter(keep), resource)
+    assert amount <= target
+    if amount < 0.99 * target:
+        for unit in np.flatnonzero(~keep):
+            more = keep.copy()
+            more[unit] = True
+            assert getattr(meter(more), resource) > target
+
+
+@pytest.mark.parametrize("shortcut", ["pad", "projection"])
+def test_large_model_ends_within_one_percent(shortcut):
+    graph = graph_lib.trace(models.resnet20(shortcut=shortcut))
+    scores = np.random.default_rng(0).random(graph.num_units)
+    for resource in ("macs", "params"):
+        budget = budgets.Budget(**{resource: 0.5})
+        keep = budgets.select(scores, graph, everything(graph), budget)
+        amount = getattr(costs.Meter(graph)(keep), resource)
+        assert 0.99 * budget.target(graph) <= amount <= budget.target(graph)
+
+
+def test_ties_go_in_the_order_of_their_numbers():
+    graph = chain(3, 3)
+    keep = budgets.select(
+        np.zeros(graph.num_units),
+        graph,
+        everything(graph),
+        budgets.Budget(units=4),
+    )
+    assert gone(graph, keep) == {"a": [0, 1], "b": []}
+
+
+def test_at_least_min_units_stay_in_each_layer(two):
+    graph, scores = two
+    keep = budgets.select(
+        scores, graph, everything(graph), budgets.Budget(units=6), min_units=3
+    )
+    assert gone(graph, keep) == {"a": [], "b": [1]}
+
+
+def test_unit_that_is_gone_stays_gone(two):
+    graph, scores = two
+    keep = everything(graph)
+    keep[graph.layer_units("b")[3]] = False  # the second best
+    for units in (6, 5, 3, 2):
+        left = budgets.select(scores, graph, keep, budgets.Budget(units=units))
+        assert not (left & ~keep).any()
+        assert (left & graph.prunable).sum() == units
+        keep = left
+
+
+def test_arguments_are_not_changed(two):
+    graph, scores = two
+    keep, before = everything(graph), scores.copy()
+    budgets.select(scores, graph, keep, budgets.Budget(units=3))
+    assert keep.all()
+    np.testing.assert_array_equal(scores, before)
+
+
+def test_frozen_units_stay_whatever_their_score():
+    graph = graph_lib.trace(zoo.network("normalised"))
+    scores = np.where(graph.prunable, 1.0, -1.0)
+    keep = budgets.select(
+        scores, graph, everything(graph), budgets.Budget(params=0.9)
+    )
+    assert keep[~graph.prunable].all()
+
+
+def test_unreachable_budget_names_the_nearest(two):
+    graph, scores = two
+    with pytest.raises(
+        ValueError, match="of 1 units cannot be met.*`min_units`=1.*is 2 of 7"
+    ):
+        budgets.select(
+            scores, graph, everything(graph), budgets.Budget(units=1)
+        )
+    # One unit in each layer: 2 + 1 + 1 weights.
+    with pytest.raises(ValueError, match="of 3 params.* is 4 of 22"):
+        budgets.select(
+            scores, graph, everything(graph), budgets.Budget(params=3)
+        )
+
+
+def test_layer_ranking_takes_the_same_share_of_each_layer():
+    graph = chain(4, 8)
+    scores = scores_of(graph, a=[5, 6, 7, 8], b=np.arange(8) / 8)
+    keep = budgets.select(
+        scores,
+        graph,
+        everything(graph),
+        budgets.Budget(units=0.5),
+        ranking=budgets.layer_ranking,
+    )
+    assert gone(graph, keep) == {"a": [0, 1], "b": [0, 1, 2, 3]}
+
+
+def test_layer_ranking_by_hand(two):
+    graph, scores = two
+    ranks = budgets.layer_ranking(scores, graph, everything(graph))
+    np.testing.assert_allclose(ranks[graph.layer_units("a")], [2 / 3, 1 / 3, 1])
+    np.testing.assert_allclose(
+        ranks[graph.layer_units("b")], [2 / 4, 1 / 4, 3 / 4, 1]
+    )
+
+
+def test_scores_of_one_criterion_may_come_by_name(two):
+    graph, scores = two
+    budget = budgets.Budget(units=4)
+    np.testing.assert_array_equal(
+        budgets.select({"Taylor": scores}, graph, everything(graph), budget),
+        budgets.select(scores, graph, everything(graph), budget),
+    )
+    with pytest.raises(ValueError, match=r"one criterion. Received: \['a'"):
+        budgets.select(
+            {"a": scores, "b": scores}, graph, everything(graph), budget
+        )
+
+
+def test_scores_of_the_wrong_shape(two):
+    graph, scores = two
+    with pytest.raises(ValueError, match=r"shape \[10\]. Received: \[3\]"):
+        budgets.select(
+            scores[:3], graph, everything(graph), budgets.Budget(units=4)
+        )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_score_that_is_not_finite_names_the_layer(two, value):
+    graph, scores = two
+    scores[graph.layer_units("b")[2]] = value
+    with pytest.raises(ValueError, match="finite. Received: .* of layer 'b'"):
+        budgets.select(
+            scores, graph, everything(graph), budgets.Budget(units=4)
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"units": 3, "macs": 0.5}, {"params": None}]
+)
+def test_budget_takes_exactly_one(arguments):
+    with pytest.raises(ValueError, match="exactly one of `units`, `par"):
+        budgets.Budget(**arguments)
+
+
+@pytest.mark.parametrize("value", [0, -3, 0.0, 1.0, 1.5, -0.5, "half", True])
+def test_budget_out_of_range(value):
+    with pytest.raises(ValueError, match=r"int of at least 1.*Received: macs="):
+        budgets.Budget(macs=value)
+
+
+def test_budget_goes_a_share_of_the_way(two):
+    graph, _ = two
+    budget = budgets.Budget(params=10)  # of 22
+    shares = [budget.partly(graph, share).params for share in (0.0, 0.5, 1.0)]
+    assert shares == [22, 16, 10]
+    assert budgets.Budget(units=0.5).partly(graph, 1.0).units == 3

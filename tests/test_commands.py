@@ -1,0 +1,351 @@
+"""Tests for bin: the commands, their files and their messages."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+from absl.testing import flagsaver
+import gin
+import keras
+from keras import layers
+import pytest
+import tensorflow as tf
+
+from tfprune import exporting
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "bin"))
+
+import command  # noqa: E402
+import evaluate  # noqa: E402
+import prune  # noqa: E402
+import train  # noqa: E402
+
+CONFIG = ROOT / "gin_configs" / "lenet_digits_taylor.gin"
+BASE = ROOT / "gin_configs" / "lenet_digits_base.gin"
+SHORT = (
+    "pretraining.Pretraining.epochs = 1",
+    "data.digits.batch_size = 256",
+    "iterative.Iterative.steps = 4",
+    "schedules.PolynomialDecay.end_step = 2",
+    "schedules.PolynomialDecay.frequency = 1",
+)
+OUTPUTS = {
+    "1",
+    "base.json",
+    "base.keras",
+    "checkpoints",
+    "figures",
+    "logs",
+    "model.keras",
+    "operative_config.gin",
+    "records.jsonl",
+    "report.json",
+    "report.md",
+    "run.json",
+}
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Runs a command in this process; returns its exit code and output."""
+    verbosity = logging.get_verbosity()
+    level = tf.get_logger().level
+
+    def run(module, *arguments):
+        gin.clear_config()
+        argv = [f"bin/{module.__name__}.py", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", argv)
+        monkeypatch.setattr(app, "run", lambda main: main(flags.FLAGS(argv)))
+        capfd.readouterr()
+        with flagsaver.flagsaver():
+            try:
+                command.run(module.main)
+            except SystemExit as end:
+                print(end.code, file=sys.stderr)
+                return 1, *capfd.readouterr()
+        return 0, *capfd.readouterr()
+
+    yield run
+    gin.clear_config()
+    logging.set_verbosity(verbosity)
+    tf.get_logger().setLevel(level)
+
+
+def prune_flags(folder, *bindings, config=CONFIG):
+    return (
+        f"--gin_file={config}",
+        f"--output_dir={folder}",
+        "--strategy=one_device",
+        *(f"--gin_bindings={binding}" for binding in (*SHORT, *bindings)),
+    )
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_runs_once_and_is_evaluated(run, tmp_path):
+    folder = tmp_path / "tiny"
+    code, out, err = run(prune, *prune_flags(folder))
+    assert (code, err) == (0, "")
+    assert "base epoch 1/1, loss" in out
+    assert "round 1, step 1/4, loss" in out
+    assert "MACs kept" in out
+    assert "s left" in out
+    assert "Test accuracy" in out
+    assert names(folder) == OUTPUTS
+    assert names(folder / "figures") == {"run.png", "channels.png"}
+    summary = json.loads((folder / "report.json").read_text())
+    assert summary["pruned"]["macs"] <= 0.4 * summary["base"]["macs"]
+    assert summary["command"].startswith("python bin/prune.py --gin_file=")
+    assert summary["command"] in (folder / "report.md").read_text()
+    operative = (folder / "operative_config.gin").read_text()
+    assert "iterative.Iterative.steps = 4" in operative
+
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    code, out, err = run(prune, *prune_flags(folder))
+    assert (code, err) == (0, "")
+    assert f"Nothing to do: {folder} holds a finished run." in out
+    assert "round" not in out
+    assert "Test accuracy" in out
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+
+    code, _, err = run(
+        prune, *prune_flags(folder, "budgets.Budget.macs = 0.3")
+    )
+    assert code == 1
+    assert "`output_dir` must hold a run of the same configuration" in err
+    assert "-budgets.Budget.macs = 0.4" in err
+    assert "+budgets.Budget.macs = 0.3" in err
+
+    code, out, _ = run(
+        evaluate,
+        folder,
+        folder / "model.keras",
+        folder / "1",
+        f"--gin_file={CONFIG}",
+        f"--json={tmp_path / 'figures.json'}",
+    )
+    assert code == 0
+    assert "unknown" in out  # the multiply-accumulates of `1/`
+    rows = json.loads((tmp_path / "figures.json").read_text())
+    for row in rows:
+        assert row["accuracy"] == pytest.approx(summary["pruned"]["accuracy"])
+        assert row["bytes"] > 0
+        assert row["cpu_ms_1"] > 0
+        assert row["cpu_ms_8"] > 0
+    macs = summary["pruned"]["macs"]
+    assert [row["macs"] for row in rows] == [macs, macs, None]
+    assert rows[1]["params"] == rows[2]["params"]
+    assert rows[1]["params"] == summary["pruned"]["params"]
+
+
+def test_train_writes_a_base_model(run, tmp_path):
+    arguments = (
+        f"--gin_file={BASE}",
+        f"--output_dir={tmp_path / 'base'}",
+        "--gin_bindings=pretraining.Pretraining.epochs = 1",
+        "--gin_bindings=data.digits.batch_size = 256",
+    )
+    code, out, err = run(train, *arguments, "--seed=3")
+    assert (code, err) == (0, "")
+    assert "base epoch 1/1, loss" in out
+    assert "Multiply-accumulates" in out
+    assert names(tmp_path / "base") == {
+        "1",
+        "model.keras",
+        "operative_config.gin",
+        "records.jsonl",
+        "report.json",
+        "run.json",
+    }
+    summary = json.loads((tmp_path / "base" / "report.json").read_text())
+    assert summary["seed"] == 3
+    assert summary["versions"]["tensorflow"] == tf.__version__
+    model = keras.models.load_model(tmp_path / "base" / "model.keras")
+    assert summary["params"] == model.count_params()
+    code, out, _ = run(train, *arguments, "--seed=3")
+    assert code == 0
+    assert "Nothing to do" in out
+
+
+@pytest.mark.parametrize(
+    "binding, message",
+    [
+        ("iterative.Iterative.stepz = 5", "parameter named 'stepz'"),
+        ("iterativ.Iterative.steps = 5", "matching 'iterativ.Iterative'"),
+        ("WEIGHT = 'x.npz'", "defined and used. Received: 'WEIGHT'"),
+        ("pruning.prune.seed = %SED", "'SED', which is only used"),
+        ("iterative.Iterative.steps = many", "Failed to parse token 'many'"),
+        (
+            "iterative.Iterative.steps = 'many'",
+            "`steps` must be an int of at least 1. Received: 'many'.\n"
+            "  In the call of Iterative.",
+        ),
+        (
+            "budgets.Budget.macs = 2.5",
+            "the kept fraction. Received: macs=2.5.\n  In the call of Budget.",
+        ),
+        (
+            "data.digits.batch_size = 'x'",
+            "`batch_size` must be an int of at least 1. Received: "
+            "batch_size='x'.\n  In the call of train/digits.",
+        ),
+        (
+            "pretraining.Pretraining.epochs = 0",
+            "`epochs` must be an int of at least 1. Received: epochs=0.",
+        ),
+        (
+            "base/training.Trainer.weight_decay = -1.0",
+            "In the call of base/Trainer.",
+        ),
+        ("models.lenet5.weights = 'absent.npz'", "'absent.npz', which is no"),
+        ("models.lenet5.input_shape = (9, 9, 1)", "batches of the model's in"),
+        ("models.lenet5.classes = 5", "Labels must be from 0 to 4"),
+    ],
+)
+def test_wrong_binding_writes_nothing(run, tmp_path, binding, message):
+    code, out, err = run(prune, *prune_flags(tmp_path / "run", binding))
+    assert code == 1
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_gin_file(run, tmp_path):
+    code, _, err = run(prune, *prune_flags(tmp_path / "run", config="no.gin"))
+    assert code == 1
+    assert "--gin_file must name a file. Received: 'no.gin'." in err
+
+
+def test_no_gin_file(run):
+    code, _, err = run(prune)
+    assert code == 1
+    assert "Name a config with --gin_file." in err
+
+
+def test_argument_that_is_no_flag(run, tmp_path):
+    code, _, err = run(prune, *prune_flags(tmp_path / "run"), "extra")
+    assert code == 1
+    assert "Every argument is a flag. Received: ['extra']." in err
+
+
+def test_config_of_another_command(run, tmp_path):
+    code, _, err = run(prune, f"--gin_file={BASE}", f"--output_dir={tmp_path}")
+    assert code == 1
+    assert "The config must bind the arguments of 'prune'." in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_absent_data_set(run, tmp_path):
+    config = ROOT / "gin_configs" / "resnet20_cifar10_base.gin"
+    code, _, err = run(
+        train,
+        f"--gin_file={config}",
+        f"--output_dir={tmp_path / 'run'}",
+        f"--data_dir={tmp_path}",
+    )
+    assert code == 1
+    assert "The data set must be prepared. Received: name='cifar10'" in err
+    assert "--data_dir" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_folder_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, out, err = run(prune, *prune_flags(tmp_path / "file" / "run"))
+    assert code == 1
+    assert "`output_dir` must be a folder that can be written." in err
+    assert "epoch" not in out  # It failed before any training.
+
+
+def test_unreachable_budget_claims_no_folder(run, tmp_path):
+    folder = tmp_path / "run"
+    code, _, err = run(prune, *prune_flags(folder, "budgets.Budget.macs = 9"))
+    assert code == 1
+    assert "The budget of 9 macs cannot be met" in err
+    assert "The nearest reachable is" in err
+    assert names(folder) == {"base.json", "base.keras"}
+
+
+def test_base_of_another_configuration_is_not_taken(run, tmp_path):
+    folder = tmp_path / "run"
+    unreachable = "budgets.Budget.macs = 9"
+    run(prune, *prune_flags(folder, unreachable))
+    _, out, _ = run(prune, *prune_flags(folder, unreachable))
+    assert "base epoch" not in out  # It was kept for the same configuration.
+    _, out, _ = run(prune, *prune_flags(folder, "budgets.Budget.macs = 8"))
+    assert "base epoch 1/1" in out
+
+
+def test_loss_that_is_not_finite(run, tmp_path):
+    rate = "prune/keras.optimizers.schedules.CosineDecay.initial_learning_rate"
+    code, _, err = run(
+        prune, *prune_flags(tmp_path / "run", f"{rate} = 1e30")
+    )
+    assert code == 1
+    assert "FloatingPointError: The loss must be finite." in err
+    assert "training step" in err
+
+
+def test_evaluate_needs_a_model(run, tmp_path):
+    code, _, err = run(evaluate)
+    assert code == 1
+    assert "Name at least one model." in err
+    code, _, err = run(evaluate, tmp_path)
+    assert code == 1
+    assert "A model is a `.keras` file, a SavedModel, or a folder" in err
+
+
+def test_evaluate_without_data_or_keras_file(run, tmp_path):
+    inputs = keras.Input((None, None, 2))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    exporting.export(model, tmp_path)
+    code, out, _ = run(evaluate, tmp_path, f"--json={tmp_path / 'out.json'}")
+    assert code == 0
+    assert "unknown" in out
+    (row,) = json.loads((tmp_path / "out.json").read_text())
+    assert row["params"] == model.count_params()
+    assert row["accuracy"] is None
+    assert row["macs"] is None
+
+
+def test_evaluate_on_a_config_without_test_data(run, tmp_path):
+    config = tmp_path / "empty.gin"
+    config.write_text(
+        "from __gin__ import dynamic_registration\n"
+        "from tfprune import pruning\n"
+        "pruning.prune.dataset = None\n"
+    )
+    inputs = keras.Input((2,))
+    exporting.export(
+        keras.Model(inputs, layers.Dense(3)(inputs)), tmp_path / "m"
+    )
+    code, _, err = run(evaluate, tmp_path / "m", f"--gin_file={config}")
+    assert code == 1
+    assert "The config must bind `test_data`" in err
+
+
+@pytest.mark.slow
+def test_process_ends_with_a_message_and_a_code(tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "bin" / "prune.py",
+            *prune_flags(tmp_path / "run", "iterative.Iterative.stepz = 5"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "parameter named 'stepz'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()

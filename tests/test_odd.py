@@ -1,0 +1,60 @@
+"""What holds for every model must hold for the odd ones of `tests.odd`."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import counting
+from tests import odd
+from tests import zoo
+from tfprune import compaction
+from tfprune import costs
+from tfprune import graph as graph_lib
+from tfprune import masking
+
+
+def run(model, inputs):
+    return keras.tree.flatten(tf.function(model)(inputs, training=False))
+
+
+@pytest.mark.parametrize("name", odd.MODELS)
+def test_mask_explanation_cost_and_compaction_agree(name):
+    model = odd.built(name)
+    graph = graph_lib.trace(model)
+    for row in graph.explain():
+        assert row.prunable + sum(row.reasons.values()) == row.channels, row
+    masked = masking.mask_model(model, graph)
+    inputs = compaction.random_inputs(model, seed=1)
+    for a, b in zip(run(masked, inputs), run(model, inputs), strict=True):
+        assert np.isfinite(b).all()
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    half = "float16" in name
+    for seed in range(2):
+        keep = zoo.random_keep(graph, seed)
+        masking.set_mask(masked, graph, keep)
+        np.testing.assert_array_equal(masking.get_mask(masked, graph), keep)
+        small = compaction.shrink(model, graph, keep)
+        result = compaction.verify(masked, small, inputs)
+        largest = result["max_abs_output"]
+        assert half or result["max_abs_difference"] <= 1e-5 * largest
+        if "unknown_sizes" in name:
+            continue
+        cost = costs.cost(model, graph, keep)
+        one = keras.tree.map_structure(lambda x: x[:1], inputs)
+        assert cost == costs.cost(small)
+        assert cost.params == small.count_params()
+        if name not in ("over_time", "wrapped"):  # wrappers hide a kernel
+            assert cost.macs == counting.macs(small, one)
+
+
+def test_kernels_inside_wrappers_without_a_rule_are_not_counted():
+    model = odd.built("over_time")
+    inputs = np.zeros((1, 4, 8, 8, 3), "float32")
+    hidden = 3 * 3 * 3 * 6 * 4 * 6 * 6
+    assert costs.cost(model).macs == counting.macs(model, inputs) - hidden
+
+
+def test_sizes_must_be_known_for_multiply_accumulates():
+    with pytest.raises(ValueError, match="all sizes are known.*fixed input"):
+        costs.cost(odd.built("unknown_sizes"))

@@ -1,0 +1,135 @@
+"""Tests for tfprune.program."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tests import zoo
+from tfprune import program
+
+
+def paths(model):
+    return [call.path for call in program.program(model).calls]
+
+
+def test_calls_in_order_with_nested_models_unrolled():
+    inner = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="a"), layers.ReLU(name="b")],
+        name="inner",
+    )
+    outer = keras.Sequential(
+        [keras.Input((4,)), inner, layers.Dense(2, name="a")], name="outer"
+    )
+    x = keras.Input((4,))
+    y = layers.Dense(4, name="first")(x)
+    model = keras.Model(x, layers.Add(name="sum")([outer(y), outer(x)]))
+    assert paths(model) == [
+        "first",
+        "outer/inner/a",
+        "outer/inner/b",
+        "outer/a",
+        "outer/inner/a",
+        "outer/inner/b",
+        "outer/a",
+        "sum",
+    ]
+
+
+def test_inputs_of_a_call_hold_tensors_given_by_keyword():
+    x = keras.Input((4,))
+    layer = layers.MultiHeadAttention(1, 2)
+    y = layers.Reshape((1, 4))(x)
+    model = keras.Model(x, layer(y, value=layers.Dense(4)(y)))
+    call = program.program(model).calls[-1]
+    assert [tensor.shape for tensor in call.inputs] == [(None, 1, 4)] * 2
+
+
+def test_sequential_reads_like_functional():
+    model = zoo.sequential()
+    code = program.program(model)
+    assert [call.layer for call in code.calls] == model.layers
+    assert code.inputs[0].shape == (None, 12, 4)
+    assert code.outputs.shape == (None, 2)
+
+
+def test_replay_computes_the_model():
+    model = zoo.network("nested")
+    code = program.program(model)
+    images = np.random.rand(2, 8, 8, 3).astype("float32")
+    values = {id(code.inputs[0]): images}
+    program.replay(
+        code.calls, values, lambda call, *a, **k: call.layer(*a, **k)
+    )
+    np.testing.assert_allclose(
+        values[id(code.outputs)], model(images), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", ["nested", "siamese", "two_outputs"])
+def test_duplicate_has_weights_of_its_own(name):
+    model = zoo.network(name)
+    again = program.duplicate(model)
+    assert paths(again) == paths(model)
+    for a, b in zip(model.weights, again.weights, strict=True):
+        assert a is not b
+        np.testing.assert_array_equal(a, b)
+    before = model.weights[0].numpy()
+    again.weights[0].assign_add(np.ones(before.shape))
+    np.testing.assert_array_equal(model.weights[0], before)
+
+
+def test_normalization_works_after_a_copy():
+    norm = layers.Normalization()
+    norm.adapt(np.array([[1.0, 2.0], [3.0, 6.0]]))
+    model = keras.Sequential([keras.Input((2,)), norm, layers.Dense(1)])
+    x = np.array([[2.0, 5.0]], "float32")
+    np.testing.assert_allclose(program.duplicate(model)(x), model(x))
+
+
+def test_layers_by_path():
+    found = program.layers_by_path(zoo.nested())
+    kinds = [type(layer) for path, layer in found.items() if "/" in path]
+    assert kinds.count(layers.Conv2D) == 2 and keras.Sequential not in kinds
+    assert all(path.endswith(layer.name) for path, layer in found.items())
+
+
+def test_subclassed_model_is_refused():
+    class Subclassed(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(ValueError, match="Functional or Sequential.*d: Subcl"):
+        program.program(Subclassed())
+
+
+def test_unbuilt_sequential_is_refused():
+    model = keras.Sequential([layers.Dense(2)], name="net")
+    with pytest.raises(ValueError, match="unbuilt 'net'.*keras.Input"):
+        program.program(model)
+
+
+@pytest.mark.parametrize("thing", [None, [1], layers.Dense(3)])
+def test_other_objects_are_refused(thing):
+    with pytest.raises(ValueError, match="must be a keras.Model of Keras 3"):
+        program.program(thing)
+
+
+def test_layer_that_cannot_be_made_again_is_named():
+    class Forgetful(layers.Layer):
+        def __init__(self, size):
+            super().__init__(name="forgetful")
+
+        def call(self, x):
+            return x
+
+    x = keras.Input((3,))
+    model = keras.Model(x, Forgetful(2)(x))
+    with pytest.raises(ValueError, match="'forgetful' of type Forgetful.*get_"):
+        program.duplicate(model)
+
+
+def test_compiled_model_with_a_lambda_loss():
+    model = zoo.network("plain")
+    model.compile("sgd", loss=lambda y, p: keras.ops.mean((y - p) ** 2))
+    assert paths(program.duplicate(model)) == paths(model)

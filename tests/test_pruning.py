@@ -1,0 +1,606 @@
+"""Tests for tfprune.pruning."""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from absl import logging
+import keras
+from keras import layers
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import test_exporting
+from tests import tiny_run
+from tfprune import budgets
+from tfprune import costs
+from tfprune import exporting
+from tfprune import losses
+from tfprune import pretraining
+from tfprune import report
+from tfprune import training
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Returns the folder of a finished run; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    tiny_run.run(folder, config="a = 1\nb = 2")
+    return folder
+
+
+@pytest.fixture
+def again(finished, tmp_path):
+    """Returns a copy of a run that was killed before its export."""
+    folder = tmp_path / "again"
+    shutil.copytree(finished, folder)
+    for path in ("1", "figures"):
+        shutil.rmtree(folder / path)
+    for path in ("model.keras", "report.json", "report.md"):
+        (folder / path).unlink()
+    return folder
+
+
+def contents(folder):
+    """Returns {path: (bytes, time of change)} of all files in a folder."""
+    return {
+        str(path.relative_to(folder)): (
+            path.read_bytes(),
+            path.stat().st_mtime_ns,
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def records(folder):
+    """Returns the records of a run without its times."""
+    kept = report.read_records(folder / "records.jsonl")
+    return [{k: v for k, v in r.items() if k != "seconds"} for r in kept]
+
+
+def weights(folder):
+    return keras.models.load_model(folder / "model.keras").get_weights()
+
+
+def state(folder):
+    """Returns the last checkpoint without its time, {name: array}."""
+    path = tf.train.latest_checkpoint(folder / "checkpoints")
+    reader = tf.train.load_checkpoint(path)
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if not name.startswith(("_CHECKPOINT", "save_counter", "seconds"))
+    }
+
+
+def assert_same_run(left, right):
+    """Asserts that two runs are equal to the last bit."""
+    assert records(left) == records(right)
+    for a, b in zip(weights(left), weights(right), strict=True):
+        np.testing.assert_array_equal(a, b)
+    ours, others = state(left), state(right)
+    assert ours.keys() == others.keys()
+    for name, value in ours.items():
+        np.testing.assert_array_equal(value, others[name])
+
+
+def warnings(monkeypatch):
+    """Returns a list that fills with what is logged as a warning."""
+    found = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: found.append(text % args)
+    )
+    return found
+
+
+def damage(folder, step, suffix="index", how="truncated"):
+    """Truncates a file of a checkpoint in its middle, or changes a byte."""
+    path = folder / "checkpoints" / f"ckpt-{step}.{suffix}"
+    content = bytearray(path.read_bytes())
+    if how == "truncated":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) // 4] ^= 1
+    path.write_bytes(content)
+
+
+# What a run leaves
+
+
+def test_run_leaves_the_files_of_its_description(finished):
+    assert sorted(p.name for p in finished.iterdir()) == [
+        "1",
+        "checkpoints",
+        "figures",
+        "logs",
+        "model.keras",
+        "records.jsonl",
+        "report.json",
+        "report.md",
+        "run.json",
+    ]
+    assert (finished / "1" / "saved_model.pb").is_file()
+    figures = sorted(p.name for p in (finished / "figures").iterdir())
+    assert figures == ["channels.png", "run.png"]
+    kept = sorted(p.name for p in (finished / "checkpoints").glob("*.index"))
+    assert kept == ["ckpt-10.index", "ckpt-12.index", "ckpt-8.index"]
+    assert list((finished / "logs").iterdir())
+
+
+def test_report_holds_the_figures_of_merit(finished):
+    summary = json.loads((finished / "report.json").read_text())
+    small = keras.models.load_model(finished / "model.keras")
+    assert summary["base"]["params"] == tiny_run.network().count_params()
+    assert summary["pruned"]["params"] == small.count_params()
+    assert summary["pruned"]["macs"] == costs.cost(small).macs
+    assert summary["pruned"]["macs"] <= 0.5 * summary["base"]["macs"]
+    for figures in (summary["base"], summary["pruned"]):
+        assert 0 <= figures["accuracy"] <= 1
+        assert figures["cpu_ms"] > 0
+    proof = summary["verification"]
+    assert 0 <= proof["max_abs_difference"] <= 1e-4 * proof["max_abs_output"]
+    for layer in summary["layers"]:
+        assert layer.keys() == {
+            "name",
+            "channels_before",
+            "channels_after",
+            "prunable",
+            "reason",
+        }
+    assert summary["seed"] == tiny_run.SEED
+    assert summary["seconds"] > 0
+    assert summary["versions"]["tensorflow"] == tf.__version__
+
+
+def test_accuracy_of_the_report_is_that_of_the_model(finished):
+    summary = json.loads((finished / "report.json").read_text())
+    small = keras.models.load_model(finished / "model.keras")
+    measures = training.evaluate(
+        small, tiny_run.dataset(), losses.CrossEntropy()
+    )
+    assert summary["pruned"]["accuracy"] == measures["accuracy"]
+    assert records(finished)[-1]["accuracy"] == measures["accuracy"]
+
+
+def test_model_needs_no_tfprune(finished):
+    small = keras.models.load_model(finished / "model.keras")
+    modules = {type(layer).__module__ for layer in small.layers}
+    assert not any(name.startswith("tfprune") for name in modules)
+
+
+def test_records_have_one_line_for_each_round(finished):
+    found = report.read_records(finished / "records.jsonl")
+    assert [r["step"] for r in found] == [2, 4, 6, 8, 10, 12]
+    assert [r["phase"] for r in found] == ["prune"] * 3 + ["fine-tune"] * 3
+    seconds = [r["seconds"] for r in found]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+    pruned = [r["step"] for r in found if r["pruned"]]
+    measured = [r["step"] for r in found if "accuracy" in r]
+    assert measured == [*pruned, 12]
+
+
+def test_test_data_is_for_the_report_alone(tmp_path):
+    test_data = tiny_run.dataset(tiny_run.IMAGES[:8], tiny_run.LABELS[:8])
+    tiny_run.run(tmp_path, test_data=test_data, validation_data=None)
+    assert not any("accuracy" in record for record in records(tmp_path))
+    summary = json.loads((tmp_path / "report.json").read_text())
+    assert summary["base"]["accuracy"] * 8 == pytest.approx(
+        round(summary["base"]["accuracy"] * 8)
+    )
+
+
+def test_rounds_are_handed_over_with_the_progress(tmp_path):
+    seen = []
+    tiny_run.run(
+        tmp_path, on_record=lambda record, progress: seen.append(
+            (record["step"], progress)
+        )
+    )
+    assert seen == [(step, (step, 12)) for step in range(2, 13, 2)]
+
+
+@pytest.mark.slow
+def test_serves_with_tensorflow_alone(finished, tmp_path):
+    images, outputs = tmp_path / "images.npy", tmp_path / "outputs.npy"
+    np.save(images, tiny_run.IMAGES)
+    arguments = [finished / "1", images, outputs]
+    subprocess.run(
+        [sys.executable, "-c", test_exporting.SERVE, *arguments],
+        cwd=tmp_path,
+        check=True,
+    )
+    small = keras.models.load_model(finished / "model.keras")
+    expected = small(tiny_run.IMAGES, training=False).numpy()
+    np.testing.assert_allclose(
+        np.load(outputs), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+    )
+
+
+# The same call again
+
+
+def test_finished_run_does_nothing(finished):
+    before = contents(finished)
+    small = tiny_run.run(finished, config="a = 1\nb = 2")
+    assert contents(finished) == before
+    for a, b in zip(small.get_weights(), weights(finished), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_run_of_another_configuration_is_refused(finished):
+    before = contents(finished)
+    with pytest.raises(ValueError, match=r"(?s)same config.*\n-b = 2\n\+b = 3"):
+        tiny_run.run(finished, config="a = 1\nb = 3")
+    assert contents(finished) == before
+
+
+def test_run_of_another_model_is_refused(again):
+    before = contents(again / "checkpoints")
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(7, 3)(inputs)
+    other = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    with pytest.raises(ValueError, match="must be those of the run in the fo"):
+        tiny_run.run(again, model=other, config="a = 1\nb = 2")
+    assert contents(again / "checkpoints") == before
+
+
+@pytest.mark.parametrize("name", ["1/saved_model.pb", "model.keras"])
+def test_files_of_others_are_not_overwritten(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match="holds .* but no run.json"):
+        tiny_run.run(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_other_files_in_the_folder_stay(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    tiny_run.run(tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "report.json").exists()
+
+
+@pytest.mark.parametrize("moment", ["record", "checkpoint", "export", "report"])
+def test_killed_run_ends_like_an_undisturbed_one(
+    finished, tmp_path, monkeypatch, moment
+):
+    def kill(*args, **kwargs):
+        raise Killed
+
+    def fourth(call):
+        calls = []
+
+        def counted(*args, **kwargs):
+            calls.append(args)
+            return kill() if len(calls) == 4 else call(*args, **kwargs)
+
+        return counted
+
+    manager = tf.train.CheckpointManager
+    with monkeypatch.context() as patch:
+        if moment == "record":
+            patch.setattr(
+                report, "append_record", fourth(report.append_record)
+            )
+        elif moment == "checkpoint":
+            patch.setattr(manager, "save", fourth(manager.save))
+        elif moment == "export":
+            patch.setattr(exporting, "export", kill)
+        else:
+            patch.setattr(report, "write", kill)
+        with pytest.raises(Killed):
+            tiny_run.run(tmp_path, config="a = 1\nb = 2")
+    assert not (tmp_path / "report.json").exists()
+    tiny_run.run(tmp_path, config="a = 1\nb = 2")
+    assert [r["step"] for r in records(tmp_path)] == [2, 4, 6, 8, 10, 12]
+    for a, b in zip(weights(tmp_path), weights(finished), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_run_killed_after_its_pretraining(tmp_path, monkeypatch):
+    def run(folder):
+        rate = keras.optimizers.SGD(0.1)
+        base = pretraining.Pretraining(training.Trainer(rate), epochs=2)
+        tiny_run.run(folder, pretraining=base)
+
+    def kill(*args):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "append_record", kill)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed")
+    assert (tmp_path / "killed" / "base.keras").exists()
+    for name in ("killed", "undisturbed"):
+        run(tmp_path / name)
+    losses_of = [
+        [record["loss"] for record in records(tmp_path / name)]
+        for name in ("killed", "undisturbed")
+    ]
+    np.testing.assert_allclose(*losses_of, rtol=1e-4)
+
+
+def test_run_goes_on_under_another_number_of_replicas(again, finished):
+    damage(again, 12)
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+    with strategy.scope():
+        tiny_run.run(again, config="a = 1\nb = 2")
+    ours, others = records(again), records(finished)
+    assert ours[:-1] == others[:-1]
+    assert ours[-1]["units"] == others[-1]["units"]
+    assert (again / "report.json").exists()
+
+
+def test_run_of_two_replicas_goes_on_with_one(tmp_path, monkeypatch):
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+
+    def kill(record, progress):
+        if record["step"] == 8:
+            raise Killed
+
+    with pytest.raises(Killed), strategy.scope():
+        tiny_run.run(tmp_path, on_record=kill)
+    before = records(tmp_path)
+    tiny_run.run(tmp_path)
+    assert records(tmp_path)[:4] == before
+    assert records(tmp_path)[-1]["step"] == 12
+
+
+# Checkpoints that cannot be read
+
+
+@pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
+@pytest.mark.parametrize("how", ["truncated", "changed"])
+def test_corrupt_newest_checkpoint_falls_back(
+    again, finished, monkeypatch, suffix, how
+):
+    damage(again, 12, suffix, how)
+    found = warnings(monkeypatch)
+    tiny_run.run(again, config="a = 1\nb = 2")
+    (warning,) = [text for text in found if "cannot be read" in text]
+    assert "ckpt-12" in warning and "the one before" in warning
+    assert [r["step"] for r in records(again)] == [2, 4, 6, 8, 10, 12]
+    assert records(again)[:-1] == records(finished)[:-1]
+
+
+def test_two_corrupt_checkpoints_fall_back_further(again, monkeypatch):
+    damage(again, 12)
+    (again / "checkpoints" / "ckpt-10.index").unlink()
+    found = warnings(monkeypatch)
+    tiny_run.run(again, config="a = 1\nb = 2")
+    assert len([text for text in found if "cannot be read" in text]) == 2
+    assert records(again)[-1]["step"] == 12
+
+
+def test_run_without_a_checkpoint_to_read_is_refused(again):
+    for step in (8, 10, 12):
+        damage(again, step)
+    before = contents(again)
+    before.pop("run.json")
+    with pytest.raises(OSError, match="of which none can be. Delete the fold"):
+        tiny_run.run(again, config="a = 1\nb = 2")
+    after = contents(again)
+    assert {k: after[k] for k in before} == before
+
+
+# What stops a run
+
+
+def test_loss_that_is_not_finite_names_the_step(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"in training step \d+\. Low"):
+        tiny_run.run(tmp_path, method=tiny_run.method(1e20))
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_checkpoints_stay_when_the_loss_is_not_finite(tmp_path):
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([6], [0.05, 1e30])
+    with pytest.raises(FloatingPointError, match=r"in training step \d+\."):
+        tiny_run.run(tmp_path, method=tiny_run.method(rate))
+    assert [r["step"] for r in records(tmp_path)][:3] == [2, 4, 6]
+    for values in state(tmp_path).values():
+        assert np.all(np.isfinite(values))
+
+
+def test_full_disk_leaves_a_run_that_can_be_finished(
+    tmp_path, finished, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.saved_model, "save", test_exporting.full_disk)
+        with pytest.raises(OSError, match="No space left.*free space or choos"):
+            tiny_run.run(tmp_path)
+    assert not (tmp_path / "1").exists()
+    assert not list(tmp_path.rglob("*.partial*"))
+    tiny_run.run(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {path.name for path in finished.iterdir()}
+
+
+def test_version_on_disk_is_that_of_the_model(tmp_path, monkeypatch):
+    def kill(*args):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "write", kill)
+        with pytest.raises(Killed):
+            tiny_run.run(tmp_path)
+    small = tiny_run.run(tmp_path)
+    served = exporting.load(tmp_path / "1")
+    np.testing.assert_allclose(
+        served.call(tiny_run.IMAGES)["class"],
+        small(tiny_run.IMAGES, training=False),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+# Bad input: nothing is written
+
+
+def subclassed():
+    class Subclassed(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    return Subclassed()
+
+
+def images_only():
+    return tf.data.Dataset.from_tensor_slices(tiny_run.IMAGES).batch(8)
+
+
+@pytest.mark.parametrize(
+    "name, make, message",
+    [
+        ("model", subclassed, "must be a Functional or Sequential model"),
+        (
+            "model",
+            lambda: keras.Sequential([layers.Dense(3)]),
+            "must be built. Received: the unbuilt",
+        ),
+        (
+            "dataset",
+            lambda: tiny_run.dataset(tiny_run.IMAGES, tiny_run.LABELS + 1),
+            "Labels must be from 0 to 2, for 3 classes. Received: labels 3",
+        ),
+        (
+            "dataset",
+            lambda: tiny_run.dataset(tiny_run.IMAGES[:, 1:]),
+            r"\(None, 6, 6, 2\). Received: inputs of shape \(8, 5, 6, 2\)",
+        ),
+        ("dataset", images_only, r"yields \(inputs, labels\). Received: "),
+        (
+            "dataset",
+            lambda: tiny_run.dataset().take(0),
+            "must not be empty. Received: 0 batches",
+        ),
+        (
+            "validation_data",
+            lambda: tiny_run.dataset(tiny_run.IMAGES[:, 1:]),
+            r"Received: inputs of shape \(8, 5, 6, 2\)",
+        ),
+        (
+            "test_data",
+            lambda: tiny_run.dataset().take(0),
+            "must not be empty. Received: 0 batches",
+        ),
+        (
+            "method",
+            lambda: tiny_run.method(budget=budgets.Budget(macs=0.01)),
+            "cannot be met with .* The nearest reachable is",
+        ),
+        (
+            "loss_fn",
+            lambda: keras.losses.SparseCategoricalCrossentropy(True),
+            "must return one loss for each example",
+        ),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_written(
+    tmp_path, name, make, message
+):
+    with pytest.raises(ValueError, match=message):
+        tiny_run.run(tmp_path / "run", **{name: make()})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["file", "file/run"])
+def test_folder_that_cannot_be_written_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match="must be a folder that can be written"):
+        tiny_run.run(tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+# Processes
+
+
+def start(folder, strategy="one_device", pause=0.0, **environment):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            *("-m", "tests.tiny_run", folder, strategy, str(pause)),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def lines(folder):
+    path = folder / "records.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@pytest.mark.slow
+def test_run_killed_five_times_is_equal_to_the_last_bit(tmp_path):
+    moments = random.Random(0)
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    assert start(undisturbed).wait() == 0
+    for _ in range(5):
+        process, before = start(killed, pause=0.1), lines(killed)
+        while lines(killed) < before + 2:  # it rewinds at most one
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert not (killed / "report.json").exists()
+    assert start(killed).wait() == 0
+    assert_same_run(killed, undisturbed)
+
+
+@pytest.mark.slow
+def test_two_workers_write_one_run(tmp_path):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    assert start(alone).wait() == 0
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    workers = [
+        start(
+            together,
+            "multi_worker",
+            TF_CONFIG=json.dumps(
+                {
+                    "cluster": {"worker": addresses},
+                    "task": {"type": "worker", "index": index},
+                }
+            ),
+        )
+        for index in range(2)
+    ]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    assert sorted(p.name for p in together.iterdir()) == sorted(
+        p.name for p in alone.iterdir()
+    )
+    assert [r["units"] for r in records(together)] == [
+        r["units"] for r in records(alone)
+    ]
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

@@ -1,0 +1,67 @@
+"""Tests for tfprune.runs."""
+
+import json
+
+import keras
+from keras import layers
+import pytest
+
+from tfprune import runs
+
+
+def test_claimed_folder_is_that_of_one_configuration(tmp_path):
+    assert not runs.is_finished(tmp_path / "run", "steps = 1")
+    assert list(tmp_path.iterdir()) == []
+    with runs.claimed(tmp_path / "run", "steps = 1") as own:
+        assert own == tmp_path / "run"
+    assert not runs.is_finished(own, "steps = 1")
+    with pytest.raises(ValueError, match="same configuration") as error:
+        runs.is_finished(own, "steps = 2")
+    assert "-steps = 1\n+steps = 2" in str(error.value)
+    (own / "report.json").write_text("{}")
+    assert runs.is_finished(own, "steps = 1")
+
+
+def test_no_configuration_is_one_too(tmp_path):
+    with runs.claimed(tmp_path, None):
+        assert not runs.is_finished(tmp_path, None)
+    with pytest.raises(ValueError, match=r"same configuration(.|\n)*\+x = 1"):
+        runs.is_finished(tmp_path, "x = 1")
+
+
+@pytest.mark.parametrize("name", runs.OUTPUTS)
+def test_outputs_of_no_run_are_not_overwritten(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=f"holds {name} but no run.json"):
+        runs.is_finished(tmp_path, None)
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="must be a folder that can be written"):
+        with runs.claimed(tmp_path / "file" / "run", None):
+            pass
+    with pytest.raises(OSError, match="must be a folder that can be written"):
+        runs.claim_base(tmp_path / "file" / "run", None)
+
+
+def test_base_model_stays_for_its_configuration_only(tmp_path):
+    path = runs.claim_base(tmp_path, "epochs = 1")
+    path.write_text("trained")
+    assert runs.claim_base(tmp_path, "epochs = 1").read_text() == "trained"
+    assert not runs.claim_base(tmp_path, "epochs = 2").exists()
+    mark = json.loads((tmp_path / "base.json").read_text())
+    assert mark == {"config": "epochs = 2"}
+
+
+def test_base_model_without_a_mark_is_not_taken(tmp_path):
+    (tmp_path / "base.keras").write_text("trained by whom?")
+    assert not runs.claim_base(tmp_path, None).exists()
+
+
+def test_export_again(tmp_path):
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, layers.Dense(3)(inputs))
+    runs.export(model, tmp_path)
+    runs.export(model, tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"1", "model.keras"}

@@ -1,0 +1,255 @@
+"""Tests for tfprune.scoring."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from tests import zoo
+from tfprune import budgets
+from tfprune import criteria
+from tfprune import graph as graph_lib
+from tfprune import masking
+from tfprune import scoring
+
+
+def cross_entropy(labels, outputs):
+    return keras.losses.sparse_categorical_crossentropy(
+        labels, outputs, from_logits=True
+    )
+
+
+def little_network():
+    """Returns a network of three filters, and its two labelled examples."""
+    inputs = keras.Input((1, 2, 2))
+    conv = layers.Conv2D(3, 1, use_bias=False, name="conv")
+    dense = layers.Dense(2, use_bias=False)
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(conv(inputs)))
+    model = keras.Model(inputs, dense(x))
+    conv.kernel.assign(np.array([[[[1, -1, 0.5], [1, 0.5, -1]]]]))
+    dense.kernel.assign(np.transpose([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]]))
+    channels = [[[1, 2], [0, 1]], [[3, -1], [1, -2]]]  # [example, channel, x]
+    images = np.transpose(channels, (0, 2, 1))[:, None].astype("float32")
+    return model, images, np.array([0, 1])
+
+
+def test_little_network_by_hand():
+    model, images, labels = little_network()
+    np.testing.assert_allclose(
+        model(images), [[2.5, -0.25], [4, -1]], rtol=1e-6
+    )
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+    found = scoring.score(
+        masked,
+        graph,
+        {
+            "m22": criteria.TaylorFO(),
+            "m23": criteria.TaylorFO(per_example=True),
+            "oracle": criteria.Oracle(),
+            "m40": criteria.Oracle(absolute=True),
+        },
+        tf.data.Dataset.from_tensors((images, labels)),
+        cross_entropy,
+    )
+    units = graph.layer_units("conv")
+    expected = {
+        "m22": [0.8709005, 0, 2.15334561],
+        "m23": [0.9902695, 0, 2.22049067],
+        "oracle": [-0.81661229, 0, -1.40741346],
+        "m40": [0.81661229, 0, 1.40741346],
+    }
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(
+            found[name][units], values, rtol=2e-6, atol=1e-7, err_msg=name
+        )
+
+
+def dataset(examples=7, batch_size=4, shape=(8, 8, 3)):
+    rng = np.random.default_rng(2)
+    images = rng.normal(size=(examples, *shape)).astype("float32")
+    labels = rng.integers(0, 3, examples)
+    data = tf.data.Dataset.from_tensor_slices((images, labels))
+    return data.batch(batch_size)
+
+
+CRITERIA = {
+    "taylor": criteria.TaylorFO(),
+    "per_example": criteria.TaylorFO(per_example=True),
+    "norm": criteria.WeightNorm(2),
+    "random": criteria.Random(3),
+    "oracle": criteria.Oracle(),
+}
+
+
+def scored(name="residual_identity", which=CRITERIA, data=None, **kwargs):
+    model = zoo.NETWORKS[name]()
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+    data = dataset() if data is None else data
+    return graph, scoring.score(
+        masked, graph, which, data, cross_entropy, **kwargs
+    )
+
+
+def test_several_criteria_in_one_pass_equal_single_passes():
+    model = zoo.NETWORKS["plain"]()
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+    arguments = graph, dataset(), cross_entropy
+    graph, data, loss_fn = arguments
+    together = scoring.score(masked, graph, CRITERIA, data, loss_fn)
+    for name, criterion in CRITERIA.items():
+        alone = scoring.score(masked, graph, criterion, data, loss_fn)
+        (values,) = alone.values()
+        np.testing.assert_allclose(together[name], values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["residual_padded", "shared_layer"])
+def test_one_and_two_replicas_agree_and_choose_the_same_units(name):
+    model = zoo.NETWORKS[name]()
+    graph = graph_lib.trace(model)
+    if name == "shared_layer":
+        data = tf.data.Dataset.zip(dataset(7), dataset(7)).map(
+            lambda a, b: ((a[0], b[0][:, ::-1]), a[1])
+        )
+        which = CRITERIA
+    else:
+        data, which = dataset(), CRITERIA
+    weights = model.get_weights()
+    found = []
+    for strategy in (
+        tf.distribute.OneDeviceStrategy("CPU:0"),
+        tf.distribute.MirroredStrategy(
+            ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+        ),
+    ):
+        with strategy.scope():
+            again = zoo.NETWORKS[name]()
+            again.set_weights(weights)
+            masked = masking.mask_model(again, graph_lib.trace(again))
+            again_graph = graph_lib.trace(again)
+            found.append(
+                scoring.score(masked, again_graph, which, data, cross_entropy)
+            )
+    one, two = found
+    everything = np.ones(graph.num_units, bool)
+    for criterion in which:
+        size = np.abs(one[criterion]).max()
+        np.testing.assert_allclose(
+            two[criterion],
+            one[criterion],
+            rtol=1e-5,
+            atol=1e-5 * size,
+            err_msg=criterion,
+        )
+        keeps = [
+            budgets.select(
+                scores[criterion],
+                graph,
+                everything,
+                budgets.Budget(units=0.5),
+            )
+            for scores in found
+        ]
+        np.testing.assert_array_equal(*keeps)
+
+
+def test_masks_and_weights_are_as_before():
+    model = zoo.network("residual_identity")
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+    keep = zoo.random_keep(graph, 0)
+    masking.set_mask(masked, graph, keep)
+    before = masked.get_weights()
+    scoring.score(masked, graph, CRITERIA, dataset(), cross_entropy)
+    for a, b in zip(masked.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_scores_permute_with_the_channels():
+    model = zoo.NETWORKS["plain"]()
+    graph = graph_lib.trace(model)
+    first, second = model.layers[1:3]
+    units = graph.layer_units(first.name)
+    order = np.random.default_rng(0).permutation(len(units))
+    which = {k: v for k, v in CRITERIA.items() if k != "random"}
+
+    def score():
+        masked = masking.mask_model(model, graph)
+        return scoring.score(masked, graph, which, dataset(), cross_entropy)
+
+    before = score()
+    first.kernel.assign(first.kernel.numpy()[..., order])
+    first.bias.assign(first.bias.numpy()[order])
+    second.kernel.assign(second.kernel.numpy()[:, :, order])
+    after = score()
+    for name in which:
+        size = np.abs(before[name]).max()
+        np.testing.assert_allclose(
+            after[name][units],
+            before[name][units][order],
+            rtol=1e-4,
+            atol=1e-6 * size,
+        )
+
+
+def test_scores_are_averaged_over_batches():
+    model = zoo.NETWORKS["plain"]()
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+
+    def score(data, **kwargs):
+        scores = scoring.score(
+            masked, graph, criteria.TaylorFO(), data, cross_entropy, **kwargs
+        )
+        return scores["TaylorFO"]
+
+    data = dataset(8)
+    first, second = score(data.take(1)), score(data.skip(1))
+    np.testing.assert_allclose(score(data), (first + second) / 2, rtol=1e-4)
+    np.testing.assert_allclose(score(data, batches=1), first, rtol=1e-4)
+
+
+def test_bn_scale_names_the_layer_without_one():
+    with pytest.raises(ValueError, match="BNScale must find.*layer 'conv2d"):
+        scored("plain", criteria.BNScale())
+
+
+def test_empty_dataset():
+    with pytest.raises(ValueError, match="hold some batches. Received: 0 b"):
+        scored("plain", criteria.TaylorFO(), data=dataset().take(0))
+
+
+def test_too_few_batches():
+    with pytest.raises(ValueError, match="hold 3 batches. Received: 2 b"):
+        scored("plain", criteria.TaylorFO(), batches=3)
+
+
+def test_two_criteria_of_one_name():
+    which = [criteria.WeightNorm(1), criteria.WeightNorm(2)]
+    with pytest.raises(ValueError, match="different names.*'WeightNorm', 'We"):
+        scoring.named(which)
+    assert scoring.named({"one": which[0], "two": which[1]})
+
+
+@pytest.mark.parametrize("which", [[], {}])
+def test_no_criterion(which):
+    with pytest.raises(ValueError, match="must hold one. Received: {}"):
+        scoring.named(which)
+
+
+def test_scores_that_are_not_finite_name_criterion_and_layer():
+    model = zoo.NETWORKS["plain"]()
+    kernel = model.layers[1].kernel
+    broken = kernel.numpy()
+    broken[0, 0, 0, 0] = np.nan
+    kernel.assign(broken)
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+    with pytest.raises(ValueError, match="WeightNorm gave nan .*'conv2d"):
+        scoring.score(
+            masked, graph, criteria.WeightNorm(), dataset(), cross_entropy
+        )

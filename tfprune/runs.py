@@ -1,0 +1,136 @@
+"""The folder of a run: whose it is, and what is written into it."""
+
+import contextlib
+import difflib
+import json
+import pathlib
+import shutil
+import tempfile
+
+import tensorflow as tf
+
+from tfprune import exporting
+from tfprune import files
+
+OUTPUTS = ("1", "model.keras", "report.json", "records.jsonl", "checkpoints")
+
+
+def is_finished(folder, config):
+    """Whether a folder holds a finished run; nothing is written.
+
+    Args:
+        folder: Output folder of the run; it need not exist.
+        config: Text that says how the run is set up, or None.
+
+    Raises:
+        ValueError: If the folder holds what is not of this run.
+    """
+    folder = pathlib.Path(folder)
+    path = folder / "run.json"
+    if not path.exists():
+        _check_free(folder)
+        return False
+    there = _config(path)
+    if there != config:
+        raise ValueError(
+            "`output_dir` must hold a run of the same configuration, or none. "
+            f"Received: {str(folder)!r}, which differs. Choose another folder, "
+            f"or delete it.\n{_difference(there, config)}"
+        )
+    return (folder / "report.json").exists()
+
+
+@contextlib.contextmanager
+def claimed(folder, config):
+    """Makes the folder that of this run; yields the one to write to.
+
+    That is a temporary one for a worker that is not the chief: it takes part
+    in all that is written, because values may be spread over the workers.
+
+    Args:
+        folder: As for `is_finished`.
+        config: As for `is_finished`.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    if not tf.distribute.get_strategy().extended.should_checkpoint:
+        with tempfile.TemporaryDirectory() as own:
+            yield pathlib.Path(own)
+        return
+    folder = pathlib.Path(folder)
+    with _writing(folder):
+        _write_config(folder / "run.json", config)
+    yield folder
+
+
+def claim_base(folder, config):
+    """Returns the path of the base model in the folder of a run.
+
+    A base model of another configuration is removed, so that it is never
+    taken for that of this run.
+
+    Args:
+        folder: As for `is_finished`.
+        config: As for `is_finished`.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    path, mark = (pathlib.Path(folder, f"base.{x}") for x in ("keras", "json"))
+    if not mark.exists() or _config(mark) != config:
+        with _writing(folder):
+            path.unlink(missing_ok=True)
+            _write_config(mark, config)
+    return path
+
+
+def export(model, folder):
+    """Writes `model.keras` and `1/`, anew if a killed run left some."""
+    version = pathlib.Path(folder, "1")
+    if version.exists():
+        shutil.rmtree(version)
+    exporting.save_keras(model, pathlib.Path(folder, "model.keras"))
+    exporting.export(model, folder)
+
+
+def _check_free(folder):
+    others = [name for name in OUTPUTS if (folder / name).exists()]
+    if others:
+        raise ValueError(
+            "`output_dir` must hold a run, or nothing in its place. "
+            f"Received: {str(folder)!r}, which holds {', '.join(others)} "
+            "but no run.json. Choose another folder."
+        )
+
+
+def _config(path):
+    return json.loads(path.read_text(encoding="utf-8"))["config"]
+
+
+def _write_config(path, config):
+    files.write_text(path, json.dumps({"config": config}, indent=1))
+
+
+@contextlib.contextmanager
+def _writing(folder):
+    """Explains why a folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            "`output_dir` must be a folder that can be written. Received: "
+            f"{str(folder)!r}, which fails: {error}. Choose another folder."
+        ) from error
+
+
+def _difference(there, here):
+    lines = difflib.unified_diff(
+        (there or "").splitlines(),
+        (here or "").splitlines(),
+        "the run in the folder",
+        "this run",
+        lineterm="",
+        n=0,
+    )
+    return "\n".join(lines)
