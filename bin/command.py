@@ -221,9 +221,10 @@ def _message(error):
 
 def _check_macros(config, known):
     """Raises an error for a macro that is used or defined in vain."""
+    config = re.sub(r"'[^'\n]*'", "''", config)  # Strings may hold a `%`.
     defined = set(re.findall(r"^(\w+) = ", config, re.MULTILINE))
-    used = set(re.findall(r"(?<![\w'\"])%(\w+)", config))
-    for name in sorted(used ^ (defined | known.keys()) - (known.keys() - used)):
+    used = set(re.findall(r"%(\w+)", config))
+    for name in sorted((used ^ defined) - known.keys()):
         raise ValueError(
             f"A macro must be both defined and used. Received: {name!r}, which "
             f"is only {'defined' if name in defined else 'used'}; is it "

@@ -20,8 +20,8 @@ LINES = """
     masking costs
     graph
     layers
-    program rules
-    schedules data models files replicas losses
+    program rules gradients
+    schedules data models files replicas losses units
 """
 LEVEL = {
     name: -line

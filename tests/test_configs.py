@@ -29,7 +29,8 @@ def test_all_references_resolve(path):
 
 
 def test_header_has_the_command(path):
-    match = re.search(r"# Run: python bin/(\w+)\.py --gin_file=(\S+)", header(path))
+    run = r"# Run: python bin/(\w+)\.py --gin_file=(\S+)"
+    match = re.search(run, header(path))
     assert match, f"{path.name} needs a `# Run: python bin/...` line."
     command, config = match.groups()
     assert path.parents[1].joinpath("bin", f"{command}.py").is_file()

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from tfprune import gradients
 from tfprune import losses
 from tfprune import training
 
@@ -137,7 +138,7 @@ def test_losses_of_the_model_count_once_for_each_example():
     model = dense(2, kernel_regularizer=keras.regularizers.L2(0.5))
     targets = np.ones((11, 2), "float32")
     kernel, bias = model.get_weights()
-    found = training.backward(model, squared_error, INPUTS, targets)
+    found = gradients.backward(model, squared_error, INPUTS, targets)
     gradient = error_step(kernel, bias, INPUTS, targets)[0] + kernel
     np.testing.assert_allclose(found.gradients[0] / 11, gradient, rtol=1e-5)
     expected = squared_error(targets, model(INPUTS)) + 0.5 * (kernel**2).sum()
@@ -148,7 +149,7 @@ def test_weight_without_influence_and_embedding_have_a_gradient():
     inputs = keras.Input((1,), dtype="int32")
     x = layers.Flatten()(layers.Embedding(5, 2)(inputs))
     model = keras.Model(inputs, [layers.Dense(3)(x), layers.Dense(3)(x)])
-    found = training.backward(
+    found = gradients.backward(
         model,
         lambda labels, outputs: losses.CrossEntropy()(labels, outputs[0]),
         tf.constant([[1], [4]]),
@@ -196,7 +197,7 @@ def test_tap_gradients_are_of_the_sum_of_the_losses():
     model = tapped()
     _, _, gate, head = model.layers
     targets = np.ones((11, 2), "float32")
-    found = training.backward(model, squared_error, INPUTS, targets, tap=tap)
+    found = gradients.backward(model, squared_error, INPUTS, targets, tap=tap)
     ((layer, hidden),) = found.taps
     assert layer is gate
     kernel, bias = head.get_weights()
@@ -208,7 +209,7 @@ def test_tap_gradients_are_of_the_sum_of_the_losses():
 
 def test_tap_without_influence_has_zero_gradient():
     model = tapped()
-    found = training.backward(
+    found = gradients.backward(
         model,
         lambda labels, outputs: tf.stop_gradient(outputs[:, 0]),
         INPUTS,
@@ -249,7 +250,7 @@ def test_step_taps_every_replica():
 def test_backward_in_inference_mode_leaves_moving_statistics():
     model = normalised()
     before = model.get_weights()
-    training.backward(
+    gradients.backward(
         model, losses.CrossEntropy(), INPUTS, LABELS, training=False
     )
     assert_all_close(model.get_weights(), before, rtol=0)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfprune import gradients
 from tfprune import masking
 from tfprune import program
 from tfprune import replicas
@@ -83,23 +84,24 @@ class Scorer:
 
     def pass_over(self, inputs, labels):
         """Returns {name: contributions} of a batch on the current replica."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            with channel_mask.tapped(tape) as taps:
-                outputs = self._model(inputs, training=False)
-            loss = tf.reduce_sum(self._loss_fn(labels, outputs))
-        gradients = tape.gradient(
-            loss,
-            [output for _, output in taps],
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        found = gradients.backward(
+            self._model,
+            self._loss_fn,
+            inputs,
+            labels,
+            tap=channel_mask.tapped,
+            training=False,
         )
-        return self.contributions(taps, gradients, inputs, labels)
+        return self.contributions(
+            found.taps, found.tap_gradients, inputs, labels
+        )
 
-    def contributions(self, taps, gradients, inputs, labels):
+    def contributions(self, taps, tap_gradients, inputs, labels):
         """Returns what the batch of a replica adds to the scores.
 
         Args:
             taps: `(ChannelMask, output)` for each use of a gate.
-            gradients: d(sum of the losses)/d(output) for each of them.
+            tap_gradients: d(sum of the losses)/d(output) for each of them.
             inputs: The inputs of the batch.
             labels: Its labels.
 
@@ -107,7 +109,7 @@ class Scorer:
             {name: float [batch, num_units]}, to be given to `reduce`.
         """
         uses = {}
-        for (layer, output), gradient in zip(taps, gradients):
+        for (layer, output), gradient in zip(taps, tap_gradients):
             uses.setdefault(id(layer), []).append((output, gradient))
         batch = base.Batch(
             dict(self._tap(key, pairs) for key, pairs in uses.items()),

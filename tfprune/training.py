@@ -6,7 +6,6 @@ else is called under `strategy.scope()`.
 """
 
 import collections
-import contextlib
 import itertools
 import re
 from typing import NamedTuple
@@ -16,28 +15,9 @@ from absl import logging
 
 from tfprune import batch_norm
 from tfprune import checks
+from tfprune import gradients as gradients_lib
 from tfprune import losses as losses_lib
 from tfprune import replicas
-
-
-class Backward(NamedTuple):
-    """What one backward pass found in one replica's part of the batch.
-
-    Gradients are those of the *sum* of the losses over these examples.
-
-    Attributes:
-        losses: [batch], the model's own losses included.
-        outputs: What the model returned.
-        gradients: A tensor for each of `model.trainable_variables`.
-        taps: `(layer, tensor)` pairs, in the order of the calls.
-        tap_gradients: A tensor for each tapped tensor, of its shape.
-    """
-
-    losses: tf.Tensor
-    outputs: tf.Tensor
-    gradients: list
-    taps: list
-    tap_gradients: list
 
 
 class Update(NamedTuple):
@@ -51,49 +31,6 @@ class Update(NamedTuple):
 
     loss: tf.Tensor
     finite: tf.Tensor
-
-
-def no_taps(tape):
-    """Returns a context manager that yields an empty list of taps."""
-    return contextlib.nullcontext([])
-
-
-def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
-    """Runs the model and the gradients of its losses on one replica.
-
-    Args:
-        model: A `keras.Model`. Its own losses, such as those of a kernel
-            regularizer, are added to the loss of every example.
-        loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
-        inputs: This replica's part of the batch, [batch, ...].
-        labels: Its labels, [batch, ...].
-        tap: Called with the tape; returns a context manager that yields a list
-            and, while the model is called, fills it with `(layer, tensor)`
-            pairs whose tensors the tape watches. Defaults to no taps.
-        training: Whether the model runs in training mode.
-
-    Returns:
-        A `Backward`.
-    """
-    with tf.GradientTape() as tape, tap(tape) as taps:
-        outputs = model(inputs, training=training)
-        losses = tf.cast(loss_fn(labels, outputs), tf.float32)
-        losses += sum(model.losses)
-        total = tf.reduce_sum(losses)
-    variables = [variable.value for variable in model.trainable_variables]
-    gradients, tap_gradients = tape.gradient(
-        total,
-        (variables, [tensor for _, tensor in taps]),
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    # Batch normalisation of no examples makes every gradient NaN, and that of
-    # an embedding is a `tf.IndexedSlices`.
-    present = tf.minimum(replicas.count_examples(losses), 1)
-    gradients = [
-        tf.math.multiply_no_nan(tf.convert_to_tensor(gradient), present)
-        for gradient in gradients
-    ]
-    return Backward(losses, outputs, gradients, taps, tap_gradients)
 
 
 class Trainer:
@@ -192,7 +129,7 @@ class Trainer:
         self._trained = model.trainable_variables
         self.optimizer.build(self._trained)
 
-    def step(self, model, loss_fn, inputs, labels, tap=no_taps):
+    def step(self, model, loss_fn, inputs, labels, tap=gradients_lib.no_taps):
         """Updates the model from one batch; in replica context.
 
         Args:
@@ -209,7 +146,7 @@ class Trainer:
             loss_fn = self._distilled(loss_fn, inputs)
         statistics = batch_norm.moving_statistics(model)
         before = [tf.identity(statistic) for statistic in statistics]
-        found = backward(model, loss_fn, inputs, labels, tap)
+        found = gradients_lib.backward(model, loss_fn, inputs, labels, tap)
         examples = replicas.count_examples(found.losses)
         batch, loss, gradients = replicas.sum_over_replicas(
             (examples, tf.reduce_sum(found.losses), found.gradients)

@@ -1,0 +1,71 @@
+"""One backward pass: gradients of the losses, to variables and to gates."""
+
+import contextlib
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfprune import replicas
+
+
+class Backward(NamedTuple):
+    """What one backward pass found in one replica's part of the batch.
+
+    Gradients are those of the *sum* of the losses over these examples.
+
+    Attributes:
+        losses: [batch], the model's own losses included.
+        outputs: What the model returned.
+        gradients: A tensor for each of `model.trainable_variables`.
+        taps: `(layer, tensor)` pairs, in the order of the calls.
+        tap_gradients: A tensor for each tapped tensor, of its shape.
+    """
+
+    losses: tf.Tensor
+    outputs: tf.Tensor
+    gradients: list
+    taps: list
+    tap_gradients: list
+
+
+def no_taps(tape):
+    """Returns a context manager that yields an empty list of taps."""
+    return contextlib.nullcontext([])
+
+
+def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
+    """Runs the model and the gradients of its losses on one replica.
+
+    Args:
+        model: A `keras.Model`. Its own losses, such as those of a kernel
+            regularizer, are added to the loss of every example.
+        loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
+        inputs: This replica's part of the batch, [batch, ...].
+        labels: Its labels, [batch, ...].
+        tap: Called with the tape; returns a context manager that yields a list
+            and, while the model is called, fills it with `(layer, tensor)`
+            pairs whose tensors the tape watches. Defaults to no taps.
+        training: Whether the model runs in training mode.
+
+    Returns:
+        A `Backward`.
+    """
+    with tf.GradientTape() as tape, tap(tape) as taps:
+        outputs = model(inputs, training=training)
+        losses = tf.cast(loss_fn(labels, outputs), tf.float32)
+        losses += sum(model.losses)
+        total = tf.reduce_sum(losses)
+    variables = [variable.value for variable in model.trainable_variables]
+    gradients, tap_gradients = tape.gradient(
+        total,
+        (variables, [tensor for _, tensor in taps]),
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    # Batch normalisation of no examples makes every gradient NaN, and that of
+    # an embedding is a `tf.IndexedSlices`.
+    present = tf.minimum(replicas.count_examples(losses), 1)
+    gradients = [
+        tf.math.multiply_no_nan(tf.convert_to_tensor(gradient), present)
+        for gradient in gradients
+    ]
+    return Backward(losses, outputs, gradients, taps, tap_gradients)

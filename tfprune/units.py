@@ -1,0 +1,75 @@
+"""Unit numbers, issued to channels and tied where channels meet."""
+
+import numpy as np
+
+
+class Units:
+    """Issues unit numbers and ties them: a union-find."""
+
+    def __init__(self):
+        self._parent = []
+        self._zero = []
+        self._owned = {}
+        self._reasons = {}  # of roots
+
+    def new(self, count, owner=None, zero=False):
+        """Returns new units, [count]; the same ones to the same owner."""
+        if (id(owner), count) in self._owned:
+            return self._owned[id(owner), count]
+        start = len(self._parent)
+        units = np.arange(start, start + count)
+        self._parent.extend(units.tolist())
+        self._zero.extend([zero] * count)
+        if owner is not None:
+            self._owned[id(owner), count] = units
+        return units
+
+    def tie(self, first, *others):
+        """Makes units at the same place equal; returns their array."""
+        for other in others:
+            first, other = np.broadcast_arrays(first, other)
+            for a, b in zip(first.ravel().tolist(), other.ravel().tolist()):
+                self._join(self._root(a), self._root(b))
+            first = np.where(np.asarray(self._zero)[first], other, first)
+        return first
+
+    def freeze(self, units, reason):
+        """Gives units a reason to stay; the first one given is kept."""
+        for unit in np.unique(units).tolist():
+            self._reasons.setdefault(self._root(unit), reason)
+
+    def numbers(self):
+        """Returns the final numbers, in the order of issue.
+
+        Returns:
+            resolved: [issued], the unit; -1 for zeros tied to no unit.
+            shown: [issued], the same, but -1 for all zeros.
+            reasons: For each unit, why it is frozen, or None.
+        """
+        number = {}
+        for unit, zero in enumerate(self._zero):
+            if not zero:
+                number.setdefault(self._root(unit), len(number))
+        every = range(len(self._parent))
+        resolved = np.array(
+            [number.get(self._root(x), -1) for x in every], int
+        )
+        shown = np.where(np.array(self._zero, bool), -1, resolved)
+        reasons = [self._reasons.get(root) for root in number]
+        return resolved, shown, reasons
+
+    def _root(self, unit):
+        parent = self._parent
+        while parent[unit] != unit:
+            parent[unit] = parent[parent[unit]]
+            unit = parent[unit]
+        return unit
+
+    def _join(self, a, b):
+        if a == b:
+            return
+        a, b = min(a, b), max(a, b)
+        self._parent[b] = a
+        if b in self._reasons:
+            reason = self._reasons.pop(b)
+            self._reasons.setdefault(a, reason)
