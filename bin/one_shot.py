@@ -5,7 +5,6 @@
 The same command continues a sweep that was stopped.
 """
 
-from absl import app
 import command
 import gin
 import keras
@@ -23,4 +22,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -30,6 +30,7 @@ def prune(
     output_dir,
     validation_data=None,
     test_data=None,
+    validation_freq=10,
     pretraining=None,
     seed=None,
     config=None,
@@ -54,10 +55,12 @@ def prune(
         output_dir: Folder for `1/` (the SavedModel), `model.keras`,
             `report.json`, `report.md`, `figures/`, `records.jsonl`,
             `checkpoints/` and `logs/` (TensorBoard).
-        validation_data: Dataset to measure the accuracy on after each pruning
-            and at the end. Defaults to None.
+        validation_data: Dataset to measure the accuracy on after each pruning,
+            at the end, and in between. Defaults to None.
         test_data: Dataset for the accuracies of the report, measured only once
             the run is done. Defaults to `validation_data`.
+        validation_freq: How many rounds lie between two of those in between.
+            Defaults to 10.
         pretraining: A `Pretraining` of the model before all else, which is kept
             in `base.keras`. Defaults to None: the model is trained already.
         seed: Seed of every random draw from here on, as for
@@ -99,7 +102,19 @@ def prune(
     with runs.claimed(folder, config) as own:
         run = _Run(own, method)
         run.restore(folder / "checkpoints")
-        _turn(run, model, validation_data, loss_fn, on_record)
+        dense = costs.cost(model).macs
+        for record in _rounds(run):
+            record["macs_kept"] = record["macs"] / dense
+            now = record["pruned"] or record["round"] % validation_freq == 0
+            if validation_data is not None and (now or method.done):
+                measures = training.evaluate(
+                    method.model, validation_data, loss_fn
+                )
+                record["validation_loss"] = measures["loss"]
+                record["accuracy"] = measures.get("accuracy")
+            run.save(record)
+            if on_record is not None:
+                on_record(record, method.progress)
         # A strategy's scope holds for one thread: in another, models are made
         # of plain variables, as serving wants them.
         origin = {"seed": seed, "command": command}
@@ -179,23 +194,16 @@ class _Run:
         )
 
 
-def _turn(run, model, validation_data, loss_fn, on_record):
-    """Does all rounds that are left."""
-    method, dense = run.method, costs.cost(model).macs
-    for number in itertools.count(len(report.read_records(run.records)) + 1):
-        if method.done:
+def _rounds(run):
+    """Does all rounds that are left; yields the record of each."""
+    done = len(report.read_records(run.records))
+    for number in itertools.count(done + 1):
+        if run.method.done:
             return
         started = time.monotonic()
-        record = {"round": number, **method.step()}
-        record["macs_kept"] = record["macs"] / dense
+        record = {"round": number, **run.method.step()}
         record["seconds"] = run.spend(time.monotonic() - started)
-        if validation_data is not None and (record["pruned"] or method.done):
-            measures = training.evaluate(method.model, validation_data, loss_fn)
-            record["validation_loss"] = measures["loss"]
-            record["accuracy"] = measures.get("accuracy")
-        run.save(record)
-        if on_record is not None:
-            on_record(record, method.progress)
+        yield record
 
 
 def _finish(run, model, test_data, loss_fn, origin):

@@ -190,7 +190,9 @@ def _points_apart(base, pruned):
 def _ratio(base, pruned):
     if not base or not pruned:
         return "unknown"
-    return f"{pruned / base:.1%}, {base / pruned:.2f}x less"
+    less, more = base / pruned, pruned / base
+    times = f"{less:.2f}x less" if less >= 1 else f"{more:.2f}x more"
+    return f"{more:.1%}, {times}"
 
 
 def _proof(verification):
