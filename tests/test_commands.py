@@ -265,22 +265,24 @@ def test_output_folder_that_cannot_be_written(run, tmp_path):
     assert "epoch" not in out  # It failed before any training.
 
 
-def test_unreachable_budget_claims_no_folder(run, tmp_path):
+def test_unreachable_budget_fails_before_any_training(run, tmp_path):
     folder = tmp_path / "run"
-    code, _, err = run(prune, *prune_flags(folder, "budgets.Budget.macs = 9"))
+    code, out, err = run(prune, *prune_flags(folder, "budgets.Budget.macs = 9"))
     assert code == 1
+    assert "epoch" not in out
     assert "The budget of 9 macs cannot be met" in err
     assert "The nearest reachable is" in err
-    assert names(folder) == {"base.json", "base.keras"}
+    assert not folder.exists()
 
 
 def test_base_of_another_configuration_is_not_taken(run, tmp_path):
     folder = tmp_path / "run"
-    unreachable = "budgets.Budget.macs = 9"
-    run(prune, *prune_flags(folder, unreachable))
-    _, out, _ = run(prune, *prune_flags(folder, unreachable))
+    rate = "prune/keras.optimizers.schedules.CosineDecay.initial_learning_rate"
+    run(prune, *prune_flags(folder, f"{rate} = 1e30"))
+    _, out, _ = run(prune, *prune_flags(folder, f"{rate} = 1e30"))
     assert "base epoch" not in out  # It was kept for the same configuration.
-    _, out, _ = run(prune, *prune_flags(folder, "budgets.Budget.macs = 8"))
+    (folder / "run.json").unlink()  # As if killed before it was claimed.
+    _, out, _ = run(prune, *prune_flags(folder, f"{rate} = 2e30"))
     assert "base epoch 1/1" in out
 
 

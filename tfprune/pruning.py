@@ -91,6 +91,7 @@ def prune(
     for data in (dataset, validation_data, test_data):
         if data is not None:
             checks.check_batch(model, data, loss_fn)
+    method.check(model)
     if pretraining is not None:
         base = runs.claim_base(folder, config)
         pretraining.train_once(

@@ -443,9 +443,9 @@ def test_parts_of_a_wrong_type_are_refused(name, kind):
 def test_unreachable_budget_is_refused_before_training():
     run = method(budgets.Budget(macs=0.01))
     with pytest.raises(ValueError, match="cannot be met.*nearest reachable is"):
-        started(run)
+        run.check(plain())
     with pytest.raises(ValueError, match="`min_units`=8. The nearest"):
-        started(method(budgets.Budget(units=10), min_units=8))
+        method(budgets.Budget(units=10), min_units=8).check(plain())
 
 
 def test_unknown_frozen_layer_is_refused():

@@ -10,6 +10,18 @@ class Method:
     round and taken up again in another process.
     """
 
+    def check(self, model):
+        """Raises an error if the method cannot end as its settings ask.
+
+        It comes before any training, that of the model included.
+
+        Args:
+            model: A built `keras.Model`.
+
+        Raises:
+            ValueError: If the settings do not fit the model.
+        """
+
     def start(self, model, dataset, loss_fn):
         """Builds the run, under the current strategy, before any training.
 
@@ -18,9 +30,6 @@ class Method:
             dataset: `tf.data.Dataset` of batched `(inputs, labels)`, the same
                 in every process; it is repeated as needed.
             loss_fn: Function `(labels, outputs)` to one loss per example.
-
-        Raises:
-            ValueError: If the method cannot end as its settings ask.
         """
         raise NotImplementedError(f"{type(self).__name__} needs `start`.")
 

@@ -71,10 +71,20 @@ class Iterative(base.Method):
         self.frozen = frozen
         self.round_steps = round_steps
 
+    def check(self, model):
+        graph = graph_lib.trace(model, self.frozen)
+        everything = np.ones(graph.num_units, bool)
+        budgets.select(
+            np.zeros(graph.num_units),
+            graph,
+            everything,
+            self.budget,
+            self.min_units,
+        )
+
     def start(self, model, dataset, loss_fn):
         self.graph = graph_lib.trace(model, self.frozen)
         self._meter = costs.Meter(self.graph)
-        self._select(np.zeros(self.graph.num_units), self.budget)
         self._masked = masking.mask_model(model, self.graph)
         self._scorer = scoring.Scorer(
             self._masked, self.graph, self.criterion, loss_fn
@@ -218,19 +228,14 @@ class Iterative(base.Method):
         )
         budget = self.budget.partly(self.graph, now / end)
         before = masking.get_mask(self._masked, self.graph)
-        keep = self._select(scores, budget, before)
+        keep = budgets.select(
+            scores, self.graph, before, budget, self.min_units, self.ranking
+        )
         masking.set_mask(self._masked, self.graph, keep)
         self.trainer.mask_slots(
             masking.variable_masks(self._masked, self.graph, keep)
         )
         return int(before.sum() - keep.sum())
-
-    def _select(self, scores, budget, keep=None):
-        if keep is None:
-            keep = np.ones(self.graph.num_units, bool)
-        return budgets.select(
-            scores, self.graph, keep, budget, self.min_units, self.ranking
-        )
 
 
 def _check_kinds(criterion, budget, schedule, trainer):
