@@ -265,3 +265,11 @@ def test_budget_goes_a_share_of_the_way(two):
     shares = [budget.partly(graph, share).params for share in (0.0, 0.5, 1.0)]
     assert shares == [22, 16, 10]
     assert budgets.Budget(units=0.5).partly(graph, 1.0).units == 3
+
+
+def test_fraction_is_not_lost_to_rounding():
+    inputs = keras.Input((3,))
+    x = keras.layers.Dense(100)(inputs)
+    graph = graph_lib.trace(keras.Model(inputs, keras.layers.Dense(2)(x)))
+    assert budgets.Budget(units=0.29).target(graph) == 29
+    assert budgets.Budget(units=0.57).target(graph) == 57

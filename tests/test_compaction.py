@@ -196,3 +196,8 @@ def test_random_inputs_have_the_structure_of_the_model():
     assert inputs["a"].shape == (2, 3)
     assert inputs["b"].shape == (2, 32, 2)
     assert sorted(np.unique(inputs["b"])) == [0, 1]
+
+
+def test_model_without_masks_needs_graph_and_keep():
+    with pytest.raises(ValueError, match="must be a masked model, or come"):
+        compaction.compact(zoo.network("plain"))

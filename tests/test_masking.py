@@ -194,3 +194,14 @@ def test_frozen_layers_stay_frozen_in_a_masked_model():
     graph = graph_lib.trace(model, frozen=["conv"])
     _, again = masking.trace_masked(masking.mask_model(model, graph))
     np.testing.assert_array_equal(again.prunable, graph.prunable)
+
+
+def test_layer_frozen_by_a_name_with_brackets():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(3, name="d[0]")(inputs)
+    x = keras.layers.Dense(5, name="d0")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    masked = masking.mask_model(model, graph_lib.trace(model, ["d[[]0]"]))
+    _, graph = masking.trace_masked(masked)
+    assert not graph.prunable[graph.layer_units("d[0]")].any()
+    assert graph.prunable[graph.layer_units("d0")].all()

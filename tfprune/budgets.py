@@ -57,7 +57,8 @@ class Budget:
         value = getattr(self, self.resource)
         if isinstance(value, (int, np.integer)):
             return int(value)
-        return int(value * _Gauge(graph, self.resource).dense)
+        # 0.29 * 100 is 28.999..., which is meant to be 29.
+        return int(round(value * _Gauge(graph, self.resource).dense, 6))
 
     def partly(self, graph, share):
         """Returns the Budget a share of the way from the dense model to this.

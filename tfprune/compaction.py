@@ -43,6 +43,11 @@ def compact(model, graph=None, keep=None, verify_on=None):
             f"masked model. Received: graph={graph}, keep={keep}."
         )
     if graph is None:
+        if not masking.is_masked(model):
+            raise ValueError(
+                "`model` must be a masked model, or come with `graph` and "
+                f"`keep`. Received: {model.name!r}, which has no masks."
+            )
         masked = model
         model, graph = masking.trace_masked(masked)
         keep = masking.get_mask(masked, graph)

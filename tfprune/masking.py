@@ -1,5 +1,7 @@
 """Models that carry the masks of their channels."""
 
+import glob
+
 import keras
 import numpy as np
 
@@ -126,6 +128,14 @@ def unmask(masked):
     return plain
 
 
+def is_masked(model):
+    """Whether a model carries masks."""
+    return any(
+        isinstance(layer, channel_mask.ChannelMask)
+        for layer in program.layers_by_path(model).values()
+    )
+
+
 def trace_masked(masked):
     """Returns a masked model without its masks, and its `ChannelGraph`.
 
@@ -135,7 +145,7 @@ def trace_masked(masked):
     graph = graph_lib.trace(plain)
     layers = program.layers_by_path(masked)
     frozen = [
-        gate.node.path
+        glob.escape(gate.node.path)
         for gate in graph.gates.values()
         if not isinstance(layers.get(mask_path(gate)), channel_mask.ChannelMask)
     ]

@@ -81,6 +81,11 @@ def prune(
         FloatingPointError: If a loss is not finite; checkpoints stay.
         OSError: If the folder cannot be written, or no checkpoint in it read.
     """
+    if not isinstance(validation_freq, int) or validation_freq < 1:
+        raise ValueError(
+            "`validation_freq` must be an int of at least 1. "
+            f"Received: {validation_freq!r}."
+        )
     folder = pathlib.Path(output_dir)
     if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)

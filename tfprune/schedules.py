@@ -12,7 +12,7 @@ tf.keras.Model  # noqa: B018  Resolves `tf.keras` to Keras 3.
 _before = os.environ.get("TF_USE_LEGACY_KERAS")
 import tensorflow_model_optimization as tfmot  # noqa: E402
 
-del os.environ["TF_USE_LEGACY_KERAS"]
+os.environ.pop("TF_USE_LEGACY_KERAS", None)
 if _before is not None:
     os.environ["TF_USE_LEGACY_KERAS"] = _before
 

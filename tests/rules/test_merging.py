@@ -84,3 +84,11 @@ def test_concatenation_over_channels_joins_and_over_positions_ties(
         lambda a, b: layers.Concatenate(axis)([a, b]), filters=(2, 2)
     )
     assert node.outputs[0].ravel().tolist() == expected
+
+
+def test_concatenation_of_batches_is_frozen():
+    inputs = keras.Input((4,))
+    x, y = layers.Dense(3)(inputs), layers.Dense(3)(inputs)
+    x = layers.Concatenate(axis=0)([x, y])
+    graph = graph_lib.trace(keras.Model(inputs, layers.Dense(2)(x)))
+    assert not graph.prunable.any()

@@ -68,8 +68,9 @@ class Concatenate(base.Rule):
 
     def outputs(self, node):
         rank = len(node.output_shapes[0])
-        axis = node.layer.axis
-        axis = axis - 1 if axis > 0 else axis % (rank + 1) - 1
+        axis = node.layer.axis % (rank + 1) - 1
+        if axis < 0:  # The batch.
+            return super().outputs(node)
         varies = any(units.shape[axis] > 1 for units in node.inputs)
         if axis != rank - 1 and not varies:
             return [node.tie(*node.inputs)]
