@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfprune import losses as losses_lib
+from tfprune import program
 
 # What a Keras optimizer does to gradients or weights besides its own rule.
 _OPTIMIZER_OPTIONS = (
@@ -15,6 +16,23 @@ _OPTIMIZER_OPTIONS = (
     "loss_scale_factor",
     "use_ema",
 )
+
+
+def check_run(model, datasets, loss_fn):
+    """Raises an error if a model cannot be read, or does not fit its data.
+
+    Args:
+        model: As for `check_batch`.
+        datasets: `tf.data.Dataset`s, each as for `check_batch`, or None.
+        loss_fn: As for `check_batch`.
+
+    Raises:
+        ValueError: As `program.program` and `check_batch` do.
+    """
+    program.program(model)
+    for dataset in datasets:
+        if dataset is not None:
+            check_batch(model, dataset, loss_fn)
 
 
 def check_batch(model, dataset, loss_fn):

@@ -164,10 +164,7 @@ def train(
         return keras.models.load_model(folder / "model.keras")
     if test_data is None:
         test_data = validation_data
-    program.program(model)  # Raises an error for a model that has none.
-    for data in (dataset, validation_data, test_data):
-        if data is not None:
-            checks.check_batch(model, data, loss_fn)
+    checks.check_run(model, (dataset, validation_data, test_data), loss_fn)
     if seed is not None:
         keras.utils.set_random_seed(seed)
     started = time.monotonic()

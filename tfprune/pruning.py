@@ -92,10 +92,7 @@ def prune(
         return keras.models.load_model(folder / "model.keras")
     if test_data is None:
         test_data = validation_data
-    program.program(model)  # Raises an error for a model that has none.
-    for data in (dataset, validation_data, test_data):
-        if data is not None:
-            checks.check_batch(model, data, loss_fn)
+    checks.check_run(model, (dataset, validation_data, test_data), loss_fn)
     method.check(model)
     if pretraining is not None:
         base = runs.claim_base(folder, config)
