@@ -35,6 +35,18 @@ class Gain(layers.Layer):
         return x * gain
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Doubled(keras.Model):
+    """A Functional model that computes something else than its graph."""
+
+    def __init__(self, **kwargs):
+        inputs = keras.Input((8, 8, 6))
+        super().__init__(inputs, zoo.conv(inputs, 5), **kwargs)
+
+    def call(self, x):
+        return super().call(x) * 2
+
+
 @model
 def channels_first():
     inputs = keras.Input((3, 8, 8))
@@ -218,6 +230,11 @@ def mixer(x):
     x = x + layers.Permute((2, 1))(y)
     x = layers.Dense(6)(layers.Dense(9, activation="gelu")(x)) + x
     return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+@images
+def nested_with_its_own_call(x):
+    return zoo.head(zoo.conv_bn(Doubled()(zoo.conv(x, 6)), 4))
 
 
 @model
