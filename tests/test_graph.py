@@ -276,6 +276,32 @@ def test_frozen_pattern_that_matches_nothing():
         graph_lib.trace(zoo.plain(), frozen=["nowhere"])
 
 
+def test_only_unit_of_a_layer_stays():
+    x = image()
+    y = conv(conv(x, 1, "single"), 8, "a")
+    y = conv(conv(y, 4, "groups", groups=4), 2, "b")
+    graph = traced(x, zoo.head(y + conv(y, 2, "c", use_bias=False)))
+    assert reasons(graph, "single") == {"fixed by a shape": 1}
+    assert reasons(graph, "a") == {}
+    assert reasons(graph, "groups") == {"fixed by a shape": 4}
+    assert reasons(graph, "b") == reasons(graph, "c") == {}
+
+
+def test_only_unit_of_a_slice_stays():
+    x = image()
+    y = conv(x, 4, "a")
+    graph = traced(x, zoo.head(conv(y[..., 1:2], 2, "b") + y[..., 1:3]))
+    assert reasons(graph, "a") == {"fixed by a shape": 1}
+
+
+@pytest.mark.parametrize("name", zoo.NETWORKS)
+def test_every_prunable_unit_may_go(name):
+    graph = graph_lib.trace(zoo.network(name))
+    for unit in np.flatnonzero(graph.prunable):
+        keep = np.arange(graph.num_units) != unit
+        assert graph.check(keep) is keep
+
+
 def test_first_reason_of_tied_units_is_kept():
     x = image()
     y = conv(x, 2, "a")

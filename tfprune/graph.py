@@ -45,6 +45,7 @@ def trace(model, frozen=()):
         units.freeze(units_of[id(tensor)], base.OUTPUT)
     for pattern in frozen:
         _freeze_named(pattern, nodes, units)
+    _freeze_alone(nodes, units)
     return ChannelGraph(code, nodes, units)
 
 
@@ -339,6 +340,14 @@ def _freeze_named(pattern, nodes, units):
     for node in named:
         for array in node.outputs:
             units.freeze(array, base.USER)
+
+
+def _freeze_alone(nodes, units):
+    """Freezes each unit that is all that some layer has."""
+    for node in nodes:
+        for array in node.outputs:
+            if units.alone(array):
+                units.freeze(array, base.SHAPE)
 
 
 def _follower(readers):
