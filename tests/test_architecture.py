@@ -21,7 +21,7 @@ LINES = """
     graph
     layers
     program rules gradients
-    schedules data models files replicas losses units
+    schedules data models files replicas losses units explanation
 """
 LEVEL = {
     name: -line

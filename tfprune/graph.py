@@ -8,6 +8,7 @@ from typing import NamedTuple
 from keras import tree
 import numpy as np
 
+from tfprune import explanation
 from tfprune import program
 from tfprune import units as units_lib
 from tfprune.rules import base
@@ -59,41 +60,6 @@ def explain(model):
         An `Explanation`; `print` shows it as a table.
     """
     return trace(model).explain()
-
-
-class Row(NamedTuple):
-    """What may be pruned of one layer."""
-
-    name: str
-    type: str
-    channels: int
-    prunable: int
-    reasons: dict  # {reason: how many channels stay for it}
-
-
-class Explanation(list):
-    """A list of `Row`s, one for each layer, that prints as a table."""
-
-    def __rich__(self):
-        from rich import table
-
-        grid = table.Table("layer", "type")
-        for title in ("channels", "prunable"):
-            grid.add_column(title, justify="right")
-        grid.add_column("the rest stays because")
-        for row in self:
-            reasons = (f"{why} ({n})" for why, n in row.reasons.items())
-            numbers = str(row.channels), str(row.prunable)
-            grid.add_row(row.name, row.type, *numbers, ", ".join(reasons))
-        return grid
-
-    def __str__(self):
-        from rich import console
-
-        screen = console.Console(width=120)
-        with screen.capture() as capture:
-            screen.print(self)
-        return capture.get()
 
 
 class Gate(NamedTuple):
@@ -242,7 +208,7 @@ class ChannelGraph:
             reasons = dict(collections.Counter(filter(None, why)))
             rows.setdefault(
                 node.path,
-                Row(
+                explanation.Row(
                     node.path,
                     type(node.layer).__name__,
                     len(units),
@@ -250,7 +216,7 @@ class ChannelGraph:
                     reasons,
                 ),
             )
-        return Explanation(rows.values())
+        return explanation.Explanation(rows.values())
 
     def widths(self, keep):
         """Returns the channels of each layer before and after a mask.
