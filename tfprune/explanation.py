@@ -11,10 +11,16 @@ class Row(NamedTuple):
     channels: int
     prunable: int
     reasons: dict  # {reason: how many channels stay for it}
+    counted: bool  # whether the cost holds all its multiply-accumulates
 
 
 class Explanation(list):
     """A list of `Row`s, one for each layer, that prints as a table."""
+
+    @property
+    def uncounted(self):
+        """Names of the layers that the multiply-accumulates leave out."""
+        return [row.name for row in self if not row.counted]
 
     def __rich__(self):
         from rich import table
@@ -23,6 +29,9 @@ class Explanation(list):
         for title in ("channels", "prunable"):
             grid.add_column(title, justify="right")
         grid.add_column("the rest stays because")
+        if self.uncounted:
+            names = ", ".join(self.uncounted)
+            grid.caption = f"Multiply-accumulates not counted: {names}"
         for row in self:
             reasons = (f"{why} ({n})" for why, n in row.reasons.items())
             numbers = str(row.channels), str(row.prunable)

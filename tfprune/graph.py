@@ -214,6 +214,7 @@ class ChannelGraph:
                     len(units),
                     why.count(None),
                     reasons,
+                    base.counted(node.layer),
                 ),
             )
         return explanation.Explanation(rows.values())

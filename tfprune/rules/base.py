@@ -1,5 +1,6 @@
 """What every channel rule shares, and the table of rules by layer type."""
 
+import keras
 import numpy as np
 
 INPUT = "model input"
@@ -191,3 +192,16 @@ def rule_for(layer):
     if kind.__module__.startswith("keras."):
         return _OPERATION_RULES.get(kind.__name__, _DEFAULT)
     return _DEFAULT
+
+
+def counted(layer):
+    """Whether all multiply-accumulates of a layer's weights can be counted.
+
+    Those of a layer without a rule cannot, unless its weights only scale and
+    shift, or are looked up.
+    """
+    if rule_for(layer) is not _DEFAULT:
+        return True
+    if isinstance(layer, keras.layers.Embedding):
+        return True
+    return all(len(w.shape) < 2 for w in getattr(layer, "weights", ()))
