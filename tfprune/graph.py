@@ -5,6 +5,7 @@ import fnmatch
 import functools
 from typing import NamedTuple
 
+import keras
 from keras import tree
 import numpy as np
 
@@ -67,6 +68,7 @@ class Gate(NamedTuple):
 
     node: base.Node
     chain: tuple  # of the `Node`s that lead to it, from the one with a kernel
+    wraps: bool  # whether the layer can be wrapped; else the mask follows it
 
 
 class ChannelGraph:
@@ -152,7 +154,10 @@ class ChannelGraph:
                     chain.append(after)
                 while not self._leaks(chain[-1]):
                     chain.pop()
-                gates.setdefault(chain[-1].path, Gate(chain[-1], tuple(chain)))
+                gates.setdefault(
+                    chain[-1].path,
+                    Gate(chain[-1], tuple(chain), self._wraps(chain[-1].layer)),
+                )
         return gates
 
     @functools.cached_property
@@ -243,6 +248,14 @@ class ChannelGraph:
             if base.rule_for(node.layer).kernels
         ]
 
+    def _wraps(self, layer):
+        """Whether all calls of a layer are those of a layer of one tensor."""
+        return isinstance(layer, keras.layers.Layer) and all(
+            len(node.args) == 1 and node.kwargs.keys() <= {"training", "mask"}
+            for node in self.nodes
+            if node.layer is layer
+        )
+
     def _leaks(self, node):
         if not any((x >= 0).any() for x in node.outputs):
             return False
@@ -262,6 +275,9 @@ def _visit(call, units, units_of):
     for tensor, array in zip(call.outputs, node.outputs):
         units_of[id(tensor)] = array
     node.axes = rule.axes(node)
+    if len(node.outputs) > 1 and rule.leaks(node):  # A layer has one mask.
+        for array in node.outputs:
+            units.freeze(array, base.NO_RULE)
     return node
 
 

@@ -143,7 +143,10 @@ class Rule:
         return args
 
     def leaks(self, node):
-        """Whether a channel that comes in as zero may leave as non-zero."""
+        """Whether a channel that comes in as zero may leave as non-zero.
+
+        A layer of several outputs that does so keeps all of their channels.
+        """
         return True
 
     def positions(self, node):
