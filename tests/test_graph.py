@@ -239,8 +239,8 @@ def test_tracing_again_gives_the_same_numbers():
         (layers.Softmax(), "normalised across channels"),
         (layers.Activation("softmax"), "normalised across channels"),
         (layers.BatchNormalization(axis=1), "normalised across channels"),
-        (layers.Rescaling([1.0, 2.0, 3.0, 4.0]), "fixed by a shape"),
-        (layers.Normalization(mean=0.0, variance=1.0), "fixed by a shape"),
+        (layers.Rescaling(np.ones((4, 4))), "fixed by a shape"),
+        (layers.Normalization(1, [0.0] * 4, [1.0] * 4), "fixed by a shape"),
         (zoo.Unruled(), "no rule for a layer it meets"),
         (
             layers.TimeDistributed(layers.Dense(2)),

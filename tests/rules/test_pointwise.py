@@ -176,32 +176,6 @@ def test_activations_called_on_tensors(function, leaks):
     assert rules.rule_for(node.layer).leaks(node) == leaks
 
 
-def test_units_on_the_weights_of_batch_normalisation():
-    _, node = second_node(layers.BatchNormalization())
-    assert sorted(node.axes) == [
-        "beta",
-        "gamma",
-        "moving_mean",
-        "moving_variance",
-    ]
-    for (units,) in node.axes.values():
-        np.testing.assert_array_equal(units, node.outputs[0].ravel())
-
-
-@pytest.mark.parametrize(
-    "shared, expected",
-    [
-        ([1, 2], (None, None, 3)),
-        ([1, 2, 3], (None, None, None)),
-        (None, (None, None, 3)),
-    ],
-)
-def test_units_on_the_slopes_of_prelu(shared, expected):
-    _, node = second_node(layers.PReLU(shared_axes=shared))
-    axes = node.axes["alpha"]
-    assert tuple(x if x is None else len(x) for x in axes) == expected
-
-
 @pytest.mark.parametrize(
     "layer, axis",
     [

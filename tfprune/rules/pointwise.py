@@ -65,79 +65,6 @@ class Activation(Pointwise):
         return bool(np.any(_at_zero(node)))
 
 
-class PReLU(Pointwise):
-    """`PReLU`: one slope for each channel, or for each position of it."""
-
-    def axes(self, node):
-        units, alpha = node.inputs[0], node.layer.alpha
-        return {
-            "alpha": tuple(
-                node.channels(axis) if units.shape[axis] > 1 < length else None
-                for axis, length in enumerate(alpha.shape)
-            )
-        }
-
-
-class BatchNormalization(Pointwise):
-    """`BatchNormalization` along the axis of the channels."""
-
-    def outputs(self, node):
-        units, axis = node.inputs[0], self._axis(node)
-        if units.size > units.shape[axis]:
-            node.freeze(units, base.NORMALISED)
-        return [units]
-
-    def axes(self, node):
-        units, axis = node.inputs[0], self._axis(node)
-        if units.size > units.shape[axis]:
-            return {}
-        names = ("gamma", "beta", "moving_mean", "moving_variance")
-        return dict.fromkeys(names, (node.channels(axis),))
-
-    def leaks(self, node):
-        return True
-
-    def _axis(self, node):
-        axis = node.layer.axis
-        return axis if axis < 0 else axis - 1
-
-
-class Normalised(Pointwise):
-    """A layer whose statistics run over the channels of an example."""
-
-    pointwise = False
-
-    def outputs(self, node):
-        for units in node.inputs:
-            node.freeze(units, base.NORMALISED)
-        return [node.inputs[0]]
-
-    def leaks(self, node):
-        return True
-
-
-class Rescaling(Pointwise):
-    """`Rescaling`: a number for all channels, or one for each."""
-
-    def outputs(self, node):
-        if np.ndim(node.layer.scale) or np.ndim(node.layer.offset):
-            node.freeze(node.inputs[0], base.SHAPE)
-        return [node.inputs[0]]
-
-    def leaks(self, node):
-        return bool(np.any(node.layer.offset))
-
-
-class Normalization(Pointwise):
-    """`Normalization` by fixed means and variances, one for each feature."""
-
-    def outputs(self, node):
-        return [node.freeze(node.inputs[0], base.SHAPE)]
-
-    def leaks(self, node):
-        return True
-
-
 def channel_axis(layer):
     """Returns the axis of a layer's channels, the batch not counted."""
     first = getattr(layer, "data_format", None) == "channels_first"
@@ -222,19 +149,7 @@ for _kind in (
     layers.ELU,
 ):
     base.register_rule(_kind, Activation())
-for _kind in (
-    layers.LayerNormalization,
-    layers.RMSNormalization,
-    layers.GroupNormalization,
-    layers.UnitNormalization,
-    layers.Softmax,
-):
-    base.register_rule(_kind, Normalised())
 base.register_rule(layers.Dropout, Dropout())
-base.register_rule(layers.PReLU, PReLU())
-base.register_rule(layers.BatchNormalization, BatchNormalization())
-base.register_rule(layers.Rescaling, Rescaling())
-base.register_rule(layers.Normalization, Normalization())
 base.register_operations(
     "Abs Absolute Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cast Cbrt Ceil "
     "Celu Clip Copy Cos Cosh Deg2rad Elu Erf Erfc Erfinv Exp Exp2 Expm1 Fabs "
