@@ -19,7 +19,7 @@ LINES = """
     compaction
     masking costs
     graph
-    layers
+    layers gates
     program rules gradients
     schedules data models files replicas losses units explanation
 """

@@ -3,13 +3,12 @@
 import collections
 import fnmatch
 import functools
-from typing import NamedTuple
 
-import keras
 from keras import tree
 import numpy as np
 
 from tfprune import explanation
+from tfprune import gates as gates_lib
 from tfprune import program
 from tfprune import units as units_lib
 from tfprune.rules import base
@@ -63,14 +62,6 @@ def explain(model):
     return trace(model).explain()
 
 
-class Gate(NamedTuple):
-    """The place where the mask of some units sits."""
-
-    node: base.Node
-    chain: tuple  # of the `Node`s that lead to it, from the one with a kernel
-    wraps: bool  # whether the layer can be wrapped; else the mask follows it
-
-
 class ChannelGraph:
     """The units of a model: which channels stay or go together.
 
@@ -85,18 +76,12 @@ class ChannelGraph:
     def __init__(self, code, nodes, units):
         resolved, shown, self.reasons = units.numbers()
         self.program = code
-        self.nodes = nodes
+        self.nodes = [node.numbered(resolved) for node in nodes]
         self.num_units = len(self.reasons)
         self.prunable = np.array([why is None for why in self.reasons], bool)
-        self._shown = collections.defaultdict(list)
+        self._shown = {}  # The units of the first call of each layer.
         for node in nodes:
-            self._shown[node.path].append([shown[x] for x in node.outputs])
-            node.inputs = [resolved[x] for x in node.inputs]
-            node.outputs = [resolved[x] for x in node.outputs]
-            node.axes = {
-                name: tuple(x if x is None else resolved[x] for x in axes)
-                for name, axes in node.axes.items()
-            }
+            self._shown.setdefault(node.path, [shown[x] for x in node.outputs])
 
     def layer_units(self, layer_name):
         """Returns the unit of each output channel of a layer.
@@ -117,7 +102,7 @@ class ChannelGraph:
                 f"`layer_name` must be one of {sorted(self._shown)}. "
                 f"Received: {layer_name!r}."
             )
-        outputs = [x.ravel() for x in self._shown[layer_name][0]]
+        outputs = [x.ravel() for x in self._shown[layer_name]]
         return outputs[0] if len(outputs) == 1 else outputs
 
     @functools.cached_property
@@ -130,35 +115,8 @@ class ChannelGraph:
 
     @functools.cached_property
     def gates(self):
-        """The `Gate`s by path: all masks that prunable units need.
-
-        A layer that makes a masked channel non-zero needs a mask after it,
-        unless all that its output reaches, channel by channel, is a layer that
-        has one: a convolution and its batch normalisation share the latter's.
-        """
-        readers = collections.defaultdict(list)
-        for node, call in zip(self.nodes, self.program.calls):
-            for tensor in call.inputs:
-                readers[id(tensor)].append(node)
-        for tensor in tree.flatten(self.program.outputs):
-            readers[id(tensor)].append(None)
-        followers = {
-            id(node): _follower(readers[id(call.outputs[0])])
-            for node, call in zip(self.nodes, self.program.calls)
-        }
-        gates = {}
-        for node in self.nodes:
-            if self._leaks(node):
-                chain = [node]
-                while (after := followers[id(chain[-1])]) is not None:
-                    chain.append(after)
-                while not self._leaks(chain[-1]):
-                    chain.pop()
-                gates.setdefault(
-                    chain[-1].path,
-                    Gate(chain[-1], tuple(chain), self._wraps(chain[-1].layer)),
-                )
-        return gates
+        """The `Gate`s by path: all masks that prunable units need."""
+        return gates_lib.find(self.program, self.nodes, self.prunable)
 
     @functools.cached_property
     def owners(self):
@@ -248,20 +206,6 @@ class ChannelGraph:
             if base.rule_for(node.layer).kernels
         ]
 
-    def _wraps(self, layer):
-        """Whether all calls of a layer are those of a layer of one tensor."""
-        return isinstance(layer, keras.layers.Layer) and all(
-            len(node.args) == 1 and node.kwargs.keys() <= {"training", "mask"}
-            for node in self.nodes
-            if node.layer is layer
-        )
-
-    def _leaks(self, node):
-        if not any((x >= 0).any() for x in node.outputs):
-            return False
-        prunable = any(stays(self.prunable, x).any() for x in node.outputs)
-        return prunable and base.rule_for(node.layer).leaks(node)
-
 
 def stays(keep, units):
     """Returns which entries of `units` stay; channels without a unit do."""
@@ -331,11 +275,3 @@ def _freeze_alone(nodes, units):
         for array in node.outputs:
             if units.alone(array):
                 units.freeze(array, base.SHAPE)
-
-
-def _follower(readers):
-    """Returns the one reader that passes channels on as they are, or None."""
-    if len(readers) != 1 or readers[0] is None:
-        return None
-    rule = base.rule_for(readers[0].layer)
-    return readers[0] if rule.pointwise and not rule.kernels else None

@@ -1,5 +1,7 @@
 """What every channel rule shares, and the table of rules by layer type."""
 
+import copy
+
 import keras
 import numpy as np
 
@@ -42,6 +44,17 @@ class Node:
         self.output_shapes = [tuple(x.shape[1:]) for x in call.outputs]
         self.axes = {}
         self._units = units
+
+    def numbered(self, numbers):
+        """Returns the same node with the final `numbers` of its units."""
+        node = copy.copy(self)
+        node.inputs = [numbers[x] for x in self.inputs]
+        node.outputs = [numbers[x] for x in self.outputs]
+        node.axes = {
+            name: tuple(x if x is None else numbers[x] for x in axes)
+            for name, axes in self.axes.items()
+        }
+        return node
 
     def new(self, count):
         """Returns `count` units of the layer, the same for all its calls."""
