@@ -309,51 +309,6 @@ def test_first_reason_of_tied_units_is_kept():
     assert reasons(graph, "a") == {"normalised across channels": 2}
 
 
-# Gates
-
-
-def gate_paths(graph):
-    return {
-        path: [node.path for node in gate.chain]
-        for path, gate in graph.gates.items()
-    }
-
-
-def test_one_gate_for_a_chain_where_it_ends():
-    x = image()
-    y = layers.BatchNormalization(name="bn")(conv(x, 3, "conv"))
-    graph = traced(x, zoo.head(layers.ReLU(name="relu")(y)))
-    assert gate_paths(graph) == {"bn": ["conv", "bn"]}
-
-
-def test_gate_moves_to_the_last_layer_that_leaks():
-    x = image()
-    y = layers.Activation("sigmoid", name="sigmoid")(conv(x, 3, "conv"))
-    graph = traced(x, zoo.head(layers.MaxPooling2D(name="pool")(y)))
-    assert gate_paths(graph) == {"sigmoid": ["conv", "sigmoid"]}
-
-
-def test_branch_ends_a_chain():
-    x = image()
-    y = conv(x, 3, "conv")
-    z = layers.BatchNormalization(name="bn")(y)
-    graph = traced(x, zoo.head(layers.Add()([y, z])))
-    assert gate_paths(graph) == {"conv": ["conv"], "bn": ["bn"]}
-
-
-def test_operation_that_leaks_has_a_gate():
-    x = image()
-    graph = traced(x, zoo.head(conv(x, 3, "conv") + 1.0))
-    add = graph.nodes[1].path
-    assert gate_paths(graph) == {"conv": ["conv"], add: [add]}
-
-
-def test_frozen_layers_have_no_gate():
-    x = image()
-    graph = traced(x, zoo.head(conv(conv(x, 2, "a"), 3, "b")), frozen=["a"])
-    assert list(graph.gates) == ["b"]
-
-
 # Explanations and checks
 
 
