@@ -35,6 +35,23 @@ class Gain(layers.Layer):
         return x * gain
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Doubled(keras.Model):
+    """A Functional model that computes something else than its graph."""
+
+    def __init__(self, **kwargs):
+        inputs = keras.Input((8, 8, 6))
+        super().__init__(inputs, zoo.conv(inputs, 5), **kwargs)
+
+    def call(self, x):
+        return super().call(x) * 2
+
+
+def function(body):
+    """Makes a function one that a layer can be made again with."""
+    return keras.saving.register_keras_serializable(package="tests")(body)
+
+
 @model
 def channels_first():
     inputs = keras.Input((3, 8, 8))
@@ -218,6 +235,11 @@ def mixer(x):
     x = x + layers.Permute((2, 1))(y)
     x = layers.Dense(6)(layers.Dense(9, activation="gelu")(x)) + x
     return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+@images
+def nested_with_its_own_call(x):
+    return zoo.head(zoo.conv_bn(Doubled()(zoo.conv(x, 6)), 4))
 
 
 @model
@@ -542,6 +564,131 @@ def dense_of_tensor(x):
     x = layers.Conv2D(12, 3, groups=3, activation="sigmoid")(x)
     x = layers.Conv2D(6, 1, groups=6, dilation_rate=2)(x[..., 3:9])
     return zoo.head(layers.Conv2D(6, 1, groups=2)(x))
+
+
+@images
+def spread_channels(x):
+    x = zoo.conv_bn(x, 6)
+    x = zoo.conv_bn(x + zoo.conv(x, 1), 5)
+    x = zoo.conv_bn(layers.Maximum()([x, zoo.conv(x, 1)]), 5)
+    x = zoo.conv_bn(ops.where(zoo.conv(x, 1) > 1.0, 0.5, x), 5)
+    return zoo.head(zoo.conv_bn(-ops.minimum(x, -zoo.conv(x, 1)), 4))
+
+
+@images
+def negative_axes(x):
+    x = ops.transpose(zoo.conv_bn(x, 6), (0, -1, 1, 2))
+    x = ops.transpose(x, (-4, 2, -1, 1))
+    x = ops.softmax(zoo.conv(x, 5), axis=-2)
+    x = ops.squeeze(ops.max(zoo.conv(x, 4), axis=(1, -2), keepdims=True), -2)
+    return layers.Dense(3)(ops.expand_dims(x, -2))
+
+
+@images
+def examples_in_the_batch(x):
+    x = ops.reshape(zoo.conv_bn(x, 6), (-1, 8, 6))
+    x = layers.Conv1D(5, 3, activation="relu")(x)
+    x = ops.reshape(layers.Dense(4)(x), (-1, 4))
+    return layers.Dense(3)(layers.Dense(4)(x))
+
+
+@images
+def batch_moved_to_unknown_sizes(x):
+    x = ops.relu(ops.expand_dims(zoo.conv_bn(x, 6), 0))
+    x = zoo.conv(ops.squeeze(x, 0), 6)
+    return zoo.head(zoo.conv(ops.transpose(x, (-3, -4, 2, 3)), 4))
+
+
+SCALES = np.linspace(-1.0, 2.0, 6, dtype="float32")
+
+
+@function
+def scaled(x):
+    return x * SCALES
+
+
+@function
+def shifted(x):
+    return ops.relu(x) + SCALES
+
+
+@function
+def numbered(x):
+    return x * ops.arange(x.shape[-1], dtype=x.dtype)
+
+
+@function
+def placed(x):
+    return x + np.linspace(0, 1, 64, dtype="float32").reshape(8, 8, 1)
+
+
+@function
+def scaled_first(x):
+    return x * SCALES[:, None, None]
+
+
+@images
+def functions_of_places(x):
+    x = layers.Activation(scaled)(zoo.conv_bn(x, 6))
+    x = layers.Activation(numbered)(zoo.conv(x, 6, activation=shifted))
+    x = layers.Activation(placed)(zoo.conv(x, 5))
+    shared = layers.Activation(shifted)
+    x = shared(zoo.conv(shared(zoo.conv(x, 6)), 6))
+    return zoo.head(zoo.conv(x, 4))
+
+
+@model
+def functions_of_channels_first():
+    inputs = keras.Input((3, 8, 8))
+    kwargs = {"data_format": "channels_first", "padding": "same"}
+    x = layers.Conv2D(8, 3, activation="softmax", **kwargs)(inputs)
+    x = layers.Conv2D(6, 3, activation=scaled_first, **kwargs)(x)
+    x = layers.Activation(scaled_first)(layers.Conv2D(6, 3, **kwargs)(x))
+    x = ops.log_softmax(layers.Conv2D(5, 3, **kwargs)(x), axis=-1)
+    x = ops.softmax(layers.Conv2D(5, 3, **kwargs)(x), axis=1)
+    x = layers.Conv2D(4, 3, **kwargs)(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+@images
+def softmax_of_moved_channels(x):
+    x = layers.Permute((3, 1, 2))(zoo.conv(x, 6))  # [batch, 6, 8, 8]
+    x = layers.Permute((2, 3, 1))(ops.softmax(x, axis=1))
+    x = layers.Permute((3, 1, 2))(zoo.conv(x, 5))
+    x = layers.Permute((2, 3, 1))(ops.softmax(x, axis=-1))
+    x = layers.Permute((2, 3, 1))(zoo.conv(x, 5))
+    x = layers.Permute((3, 1, 2))(layers.Softmax(axis=-1)(x))
+    x = layers.Permute((3, 1, 2))(zoo.conv(x, 5))
+    x = layers.Permute((2, 3, 1))(layers.Softmax(axis=(2, 3))(x))
+    return zoo.head(ops.log_softmax(zoo.conv(x, 4), axis=2))
+
+
+@images
+def reductions(x):
+    x = ops.max(zoo.conv(x, 6), axis=1, initial=0.5)
+    x = ops.tanh(layers.Conv1D(5, 3)(x))
+    x = ops.prod(x, axis=1, keepdims=True) + ops.min(x, 1, True, initial=-0.5)
+    x = layers.Conv1D(5, 1)(x + ops.logsumexp(layers.Conv1D(5, 1)(x), 1, True))
+    y = layers.Conv1D(4, 1)(x)
+    y = ops.std(y, axis=1) + ops.var(y, axis=(1,)) + ops.sum(y, -2)
+    z = ops.prod(ops.tanh(layers.Conv1D(4, 1)(x)), axis=(1, 2), keepdims=True)
+    return layers.Dense(3)(layers.Dense(4)(y * z[:, 0]))
+
+
+@images
+def dropout_of_shapes(x):
+    x = layers.Dropout(0.5, noise_shape=(None, 1, 1, 6))(zoo.conv_bn(x, 6))
+    x = layers.Dropout(0.5, noise_shape=(None, 8, 8, 1))(zoo.conv_bn(x, 5))
+    x = layers.AlphaDropout(0.5, noise_shape=(None, 1, None, 5))(zoo.conv(x, 5))
+    return zoo.head(zoo.conv(x, 4))
+
+
+@images
+def comparisons(x):
+    x, y = zoo.conv_bn(x, 6), zoo.conv_bn(x, 6)
+    x = zoo.conv_bn(ops.where(x > y, x, 0.5), 5)
+    x = zoo.conv_bn(ops.where(x >= 1.0, SCALES[:5], x), 5)
+    return zoo.head(zoo.conv(x * ops.cast(x > 1.0, "float32"), 4))
 
 
 def built(name):

@@ -19,9 +19,9 @@ LINES = """
     compaction
     masking costs
     graph
-    layers
+    layers gates
     program rules gradients
-    schedules data models files replicas losses units
+    schedules data models files replicas losses units explanation
 """
 LEVEL = {
     name: -line

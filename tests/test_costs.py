@@ -45,6 +45,61 @@ def test_nested_model_counts_once_for_each_call():
     assert costs.cost(model) == costs.Cost(params=18, macs=30)
 
 
+class Special(layers.Dense):
+    """A layer of a ruled class is of a class without a rule."""
+
+
+HIDING = {
+    "lstm": lambda name: layers.LSTM(3, return_sequences=True, name=name),
+    "gru": lambda name: layers.GRU(3, return_sequences=True, name=name),
+    "bidirectional": lambda name: layers.Bidirectional(
+        layers.SimpleRNN(3, return_sequences=True), name=name
+    ),
+    "einsum": lambda name: layers.EinsumDense(
+        "abc,cd->abd", (4, 3), name=name
+    ),
+    "over_time": lambda name: layers.TimeDistributed(
+        layers.Dense(3), name=name
+    ),
+    "special": lambda name: Special(3, name=name),
+}
+
+
+@pytest.mark.parametrize("name", HIDING)
+def test_layer_whose_kernels_no_rule_counts_is_named(name, caplog):
+    layer = HIDING[name](f"hidden_{name}")
+    inputs = keras.Input((4, 5))
+    x = layer(inputs)
+    model = keras.Model(inputs, layers.Dense(2, name="last")(x))
+    last = (x.shape[-1] * 2 + 2, x.shape[-1] * 2 * 4)
+    with caplog.at_level("WARNING"):
+        for _ in range(2):
+            cost = costs.cost(model)
+    assert cost == costs.Cost(layer.count_params() + last[0], last[1])
+    assert caplog.text.count(f"have weights but no rule: {layer.name}.") == 1
+    table = graph_lib.explain(model)
+    assert table.uncounted == [layer.name]
+    assert f"not counted: {layer.name}" in str(table)
+
+
+def test_attention_is_named():
+    inputs = keras.Input((4, 5))
+    layer = layers.MultiHeadAttention(2, 3, name="attention")
+    model = keras.Model(inputs, layer(inputs, inputs))
+    assert costs.cost(model) == costs.Cost(layer.count_params(), 0)
+    assert graph_lib.explain(model).uncounted == ["attention"]
+
+
+def test_layers_that_multiply_with_no_matrix_are_counted():
+    inputs = keras.Input((4,), dtype="int32")
+    x = layers.Embedding(6, 5)(inputs)
+    x = layers.LayerNormalization()(layers.GroupNormalization(1)(x))
+    x = layers.PReLU()(x) * layers.Softmax()(x)
+    model = keras.Model(inputs, layers.Dense(2)(zoo.Unruled()(x)))
+    assert graph_lib.explain(model).uncounted == []
+    assert "not counted" not in str(graph_lib.explain(model))
+
+
 @pytest.mark.parametrize(
     "build, macs",
     [

@@ -239,8 +239,8 @@ def test_tracing_again_gives_the_same_numbers():
         (layers.Softmax(), "normalised across channels"),
         (layers.Activation("softmax"), "normalised across channels"),
         (layers.BatchNormalization(axis=1), "normalised across channels"),
-        (layers.Rescaling([1.0, 2.0, 3.0, 4.0]), "fixed by a shape"),
-        (layers.Normalization(mean=0.0, variance=1.0), "fixed by a shape"),
+        (layers.Rescaling(np.ones((4, 4))), "fixed by a shape"),
+        (layers.Normalization(1, [0.0] * 4, [1.0] * 4), "fixed by a shape"),
         (zoo.Unruled(), "no rule for a layer it meets"),
         (
             layers.TimeDistributed(layers.Dense(2)),
@@ -276,56 +276,37 @@ def test_frozen_pattern_that_matches_nothing():
         graph_lib.trace(zoo.plain(), frozen=["nowhere"])
 
 
+def test_only_unit_of_a_layer_stays():
+    x = image()
+    y = conv(conv(x, 1, "single"), 8, "a")
+    y = conv(conv(y, 4, "groups", groups=4), 2, "b")
+    graph = traced(x, zoo.head(y + conv(y, 2, "c", use_bias=False)))
+    assert reasons(graph, "single") == {"fixed by a shape": 1}
+    assert reasons(graph, "a") == {}
+    assert reasons(graph, "groups") == {"fixed by a shape": 4}
+    assert reasons(graph, "b") == reasons(graph, "c") == {}
+
+
+def test_only_unit_of_a_slice_stays():
+    x = image()
+    y = conv(x, 4, "a")
+    graph = traced(x, zoo.head(conv(y[..., 1:2], 2, "b") + y[..., 1:3]))
+    assert reasons(graph, "a") == {"fixed by a shape": 1}
+
+
+@pytest.mark.parametrize("name", zoo.NETWORKS)
+def test_every_prunable_unit_may_go(name):
+    graph = graph_lib.trace(zoo.network(name))
+    for unit in np.flatnonzero(graph.prunable):
+        keep = np.arange(graph.num_units) != unit
+        assert graph.check(keep) is keep
+
+
 def test_first_reason_of_tied_units_is_kept():
     x = image()
     y = conv(x, 2, "a")
     graph = traced([x], [layers.LayerNormalization()(y), y])
     assert reasons(graph, "a") == {"normalised across channels": 2}
-
-
-# Gates
-
-
-def gate_paths(graph):
-    return {
-        path: [node.path for node in gate.chain]
-        for path, gate in graph.gates.items()
-    }
-
-
-def test_one_gate_for_a_chain_where_it_ends():
-    x = image()
-    y = layers.BatchNormalization(name="bn")(conv(x, 3, "conv"))
-    graph = traced(x, zoo.head(layers.ReLU(name="relu")(y)))
-    assert gate_paths(graph) == {"bn": ["conv", "bn"]}
-
-
-def test_gate_moves_to_the_last_layer_that_leaks():
-    x = image()
-    y = layers.Activation("sigmoid", name="sigmoid")(conv(x, 3, "conv"))
-    graph = traced(x, zoo.head(layers.MaxPooling2D(name="pool")(y)))
-    assert gate_paths(graph) == {"sigmoid": ["conv", "sigmoid"]}
-
-
-def test_branch_ends_a_chain():
-    x = image()
-    y = conv(x, 3, "conv")
-    z = layers.BatchNormalization(name="bn")(y)
-    graph = traced(x, zoo.head(layers.Add()([y, z])))
-    assert gate_paths(graph) == {"conv": ["conv"], "bn": ["bn"]}
-
-
-def test_operation_that_leaks_has_a_gate():
-    x = image()
-    graph = traced(x, zoo.head(conv(x, 3, "conv") + 1.0))
-    add = graph.nodes[1].path
-    assert gate_paths(graph) == {"conv": ["conv"], add: [add]}
-
-
-def test_frozen_layers_have_no_gate():
-    x = image()
-    graph = traced(x, zoo.head(conv(conv(x, 2, "a"), 3, "b")), frozen=["a"])
-    assert list(graph.gates) == ["b"]
 
 
 # Explanations and checks

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from tests import zoo
+from tfprune import graph as graph_lib
 from tfprune import program
 
 
@@ -101,6 +102,57 @@ def test_subclassed_model_is_refused():
 
     with pytest.raises(ValueError, match="Functional or Sequential.*d: Subcl"):
         program.program(Subclassed())
+
+
+class OwnStep(keras.Model):
+    """A Functional model that trains in its own way."""
+
+    def __init__(self, **kwargs):
+        inputs = keras.Input((4,))
+        hidden = layers.Dense(3, name="hidden")(inputs)
+        super().__init__(inputs, layers.Dense(2, name="out")(hidden), **kwargs)
+
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+class OwnCall(OwnStep):
+    """One that computes something else than its graph."""
+
+    def call(self, x):
+        return super().call(x) * 2
+
+
+class OwnSequentialCall(keras.Sequential):
+    def call(self, x, training=None, mask=None):
+        return super().call(x) * 2
+
+
+def test_subclass_without_a_call_of_its_own_is_read():
+    model = OwnStep()
+    assert paths(model) == ["hidden", "out"]
+    x = np.ones((1, 4), "float32")
+    np.testing.assert_array_equal(program.duplicate(model)(x), model(x))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        OwnCall,
+        lambda: OwnSequentialCall([keras.Input((4,)), layers.Dense(3)]),
+    ],
+)
+def test_subclass_with_a_call_of_its_own_is_refused(make):
+    with pytest.raises(ValueError, match="its own `call`, cannot be read"):
+        program.program(make())
+
+
+def test_nested_model_with_a_call_of_its_own_is_a_layer_without_a_rule():
+    inputs = keras.Input((4,))
+    x = OwnCall(name="own")(layers.Dense(4, name="first")(inputs))
+    model = keras.Model(inputs, layers.Dense(2, name="last")(x))
+    assert paths(model) == ["first", "own", "last"]
+    assert not graph_lib.trace(model).prunable.any()
 
 
 def test_unbuilt_sequential_is_refused():

@@ -163,6 +163,7 @@ def test_report_holds_the_figures_of_merit(finished):
             "reason",
         }
     assert summary["seed"] == tiny_run.SEED
+    assert summary["uncounted"] == []
     assert summary["seconds"] > 0
     assert summary["versions"]["tensorflow"] == tf.__version__
 

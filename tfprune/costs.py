@@ -1,8 +1,10 @@
 """Parameters and multiply-accumulates of a model at a mask."""
 
+import functools
 import math
 from typing import NamedTuple
 
+from absl import logging
 import numpy as np
 
 from tfprune import graph as graph_lib
@@ -21,7 +23,9 @@ def cost(model, graph=None, keep=None):
 
     Multiply-accumulates are those of convolutions and dense products: kernel
     size times output positions (input positions for a transposed
-    convolution), once for each call of a shared layer.
+    convolution), once for each call of a shared layer. A layer without a rule
+    that has a kernel, like an `LSTM`, counts with its parameters alone; a
+    warning names it, and so does `explain`.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
@@ -49,6 +53,7 @@ class Meter:
         for node in graph.nodes:
             self._add(node, graph.node_of[node.layer], seen)
         self.dense = self(self._keep_all)
+        _warn(tuple(graph.explain().uncounted))
 
     def __call__(self, keep):
         """Returns the `Cost` with the units of `keep`, bool [num_units]."""
@@ -87,3 +92,13 @@ def _axes(weight, units):
         int(length) if x is None else x
         for length, x in zip(weight.shape, units)
     ]
+
+
+@functools.cache  # Each model is counted many times in a run.
+def _warn(names):
+    if names:
+        logging.warning(
+            "Multiply-accumulates leave out these layers, which have weights "
+            "but no rule: %s.",
+            ", ".join(names),
+        )

@@ -3,11 +3,12 @@
 import collections
 import fnmatch
 import functools
-from typing import NamedTuple
 
 from keras import tree
 import numpy as np
 
+from tfprune import explanation
+from tfprune import gates as gates_lib
 from tfprune import program
 from tfprune import units as units_lib
 from tfprune.rules import base
@@ -45,6 +46,7 @@ def trace(model, frozen=()):
         units.freeze(units_of[id(tensor)], base.OUTPUT)
     for pattern in frozen:
         _freeze_named(pattern, nodes, units)
+    _freeze_alone(nodes, units)
     return ChannelGraph(code, nodes, units)
 
 
@@ -58,48 +60,6 @@ def explain(model):
         An `Explanation`; `print` shows it as a table.
     """
     return trace(model).explain()
-
-
-class Row(NamedTuple):
-    """What may be pruned of one layer."""
-
-    name: str
-    type: str
-    channels: int
-    prunable: int
-    reasons: dict  # {reason: how many channels stay for it}
-
-
-class Explanation(list):
-    """A list of `Row`s, one for each layer, that prints as a table."""
-
-    def __rich__(self):
-        from rich import table
-
-        grid = table.Table("layer", "type")
-        for title in ("channels", "prunable"):
-            grid.add_column(title, justify="right")
-        grid.add_column("the rest stays because")
-        for row in self:
-            reasons = (f"{why} ({n})" for why, n in row.reasons.items())
-            numbers = str(row.channels), str(row.prunable)
-            grid.add_row(row.name, row.type, *numbers, ", ".join(reasons))
-        return grid
-
-    def __str__(self):
-        from rich import console
-
-        screen = console.Console(width=120)
-        with screen.capture() as capture:
-            screen.print(self)
-        return capture.get()
-
-
-class Gate(NamedTuple):
-    """The place where the mask of some units sits."""
-
-    node: base.Node
-    chain: tuple  # of the `Node`s that lead to it, from the one with a kernel
 
 
 class ChannelGraph:
@@ -116,18 +76,12 @@ class ChannelGraph:
     def __init__(self, code, nodes, units):
         resolved, shown, self.reasons = units.numbers()
         self.program = code
-        self.nodes = nodes
+        self.nodes = [node.numbered(resolved) for node in nodes]
         self.num_units = len(self.reasons)
         self.prunable = np.array([why is None for why in self.reasons], bool)
-        self._shown = collections.defaultdict(list)
+        self._shown = {}  # The units of the first call of each layer.
         for node in nodes:
-            self._shown[node.path].append([shown[x] for x in node.outputs])
-            node.inputs = [resolved[x] for x in node.inputs]
-            node.outputs = [resolved[x] for x in node.outputs]
-            node.axes = {
-                name: tuple(x if x is None else resolved[x] for x in axes)
-                for name, axes in node.axes.items()
-            }
+            self._shown.setdefault(node.path, [shown[x] for x in node.outputs])
 
     def layer_units(self, layer_name):
         """Returns the unit of each output channel of a layer.
@@ -148,7 +102,7 @@ class ChannelGraph:
                 f"`layer_name` must be one of {sorted(self._shown)}. "
                 f"Received: {layer_name!r}."
             )
-        outputs = [x.ravel() for x in self._shown[layer_name][0]]
+        outputs = [x.ravel() for x in self._shown[layer_name]]
         return outputs[0] if len(outputs) == 1 else outputs
 
     @functools.cached_property
@@ -161,32 +115,8 @@ class ChannelGraph:
 
     @functools.cached_property
     def gates(self):
-        """The `Gate`s by path: all masks that prunable units need.
-
-        A layer that makes a masked channel non-zero needs a mask after it,
-        unless all that its output reaches, channel by channel, is a layer that
-        has one: a convolution and its batch normalisation share the latter's.
-        """
-        readers = collections.defaultdict(list)
-        for node, call in zip(self.nodes, self.program.calls):
-            for tensor in call.inputs:
-                readers[id(tensor)].append(node)
-        for tensor in tree.flatten(self.program.outputs):
-            readers[id(tensor)].append(None)
-        followers = {
-            id(node): _follower(readers[id(call.outputs[0])])
-            for node, call in zip(self.nodes, self.program.calls)
-        }
-        gates = {}
-        for node in self.nodes:
-            if self._leaks(node):
-                chain = [node]
-                while (after := followers[id(chain[-1])]) is not None:
-                    chain.append(after)
-                while not self._leaks(chain[-1]):
-                    chain.pop()
-                gates.setdefault(chain[-1].path, Gate(chain[-1], tuple(chain)))
-        return gates
+        """The `Gate`s by path: all masks that prunable units need."""
+        return gates_lib.find(self.program, self.nodes, self.prunable)
 
     @functools.cached_property
     def owners(self):
@@ -241,15 +171,16 @@ class ChannelGraph:
             reasons = dict(collections.Counter(filter(None, why)))
             rows.setdefault(
                 node.path,
-                Row(
+                explanation.Row(
                     node.path,
                     type(node.layer).__name__,
                     len(units),
                     why.count(None),
                     reasons,
+                    base.counted(node.layer),
                 ),
             )
-        return Explanation(rows.values())
+        return explanation.Explanation(rows.values())
 
     def widths(self, keep):
         """Returns the channels of each layer before and after a mask.
@@ -275,12 +206,6 @@ class ChannelGraph:
             if base.rule_for(node.layer).kernels
         ]
 
-    def _leaks(self, node):
-        if not any((x >= 0).any() for x in node.outputs):
-            return False
-        prunable = any(stays(self.prunable, x).any() for x in node.outputs)
-        return prunable and base.rule_for(node.layer).leaks(node)
-
 
 def stays(keep, units):
     """Returns which entries of `units` stay; channels without a unit do."""
@@ -294,6 +219,9 @@ def _visit(call, units, units_of):
     for tensor, array in zip(call.outputs, node.outputs):
         units_of[id(tensor)] = array
     node.axes = rule.axes(node)
+    if len(node.outputs) > 1 and rule.leaks(node):  # A layer has one mask.
+        for array in node.outputs:
+            units.freeze(array, base.NO_RULE)
     return node
 
 
@@ -341,9 +269,9 @@ def _freeze_named(pattern, nodes, units):
             units.freeze(array, base.USER)
 
 
-def _follower(readers):
-    """Returns the one reader that passes channels on as they are, or None."""
-    if len(readers) != 1 or readers[0] is None:
-        return None
-    rule = base.rule_for(readers[0].layer)
-    return readers[0] if rule.pointwise and not rule.kernels else None
+def _freeze_alone(nodes, units):
+    """Freezes each unit that is all that some layer has."""
+    for node in nodes:
+        for array in node.outputs:
+            if units.alone(array):
+                units.freeze(array, base.SHAPE)

@@ -15,25 +15,24 @@ def mask_model(model, graph=None):
 
     The copy has weights of its own and the same layer names. A wrapper holds
     the mask of each layer that could make a masked channel non-zero; an
-    operation that does so is followed by a layer `<name>_mask`.
+    operation that does so, or a layer of several tensors, is followed by a
+    layer `<name>_mask`.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
         graph: Its `ChannelGraph`. Defaults to a new trace.
     """
     graph = graph_lib.trace(model) if graph is None else graph
-    shapes = {
-        id(gate.node.layer): gate.node.outputs[0].shape
-        for gate in graph.gates.values()
-    }
+    gates = {id(gate.node.layer): gate for gate in graph.gates.values()}
     copies, masks = {}, {}
 
     def make(layer):
         new = copies[layer] = program.copy(layer)
-        if id(layer) not in shapes:
+        gate = gates.get(id(layer))
+        if gate is None:
             return new
-        shape = shapes[id(layer)]
-        if isinstance(layer, keras.layers.Layer):
+        shape = gate.node.outputs[0].shape
+        if gate.wraps:
             return channel_mask.ChannelMask(new, shape, name=layer.name)
         name = f"{layer.name}_mask"
         identity = keras.layers.Identity(name=name)
@@ -119,7 +118,7 @@ def unmask(masked):
     def call(old, new, args, kwargs):
         if not isinstance(old, channel_mask.ChannelMask):
             return new(*args, **kwargs)
-        if isinstance(old.layer, keras.layers.Identity):  # after an operation
+        if isinstance(old.layer, keras.layers.Identity):  # after its layer
             return args[0]
         return new(*args, **old.accepted(kwargs))
 
@@ -154,9 +153,7 @@ def trace_masked(masked):
 
 def mask_path(gate):
     """Returns the path of the layer that holds the mask of a `Gate`."""
-    layer = gate.node.layer
-    suffix = "" if isinstance(layer, keras.layers.Layer) else "_mask"
-    return gate.node.path + suffix
+    return gate.node.path if gate.wraps else f"{gate.node.path}_mask"
 
 
 def unwrapped(layer):

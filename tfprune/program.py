@@ -37,7 +37,8 @@ def program(model):
         model: A `keras.Model`; it is left as it is.
 
     Raises:
-        ValueError: If the model is subclassed or not built yet.
+        ValueError: If the model is subclassed, has a `call` of its own, or is
+            not built yet.
     """
     _check(model)
     calls = []
@@ -193,8 +194,15 @@ def layers_by_path(model):
 
 
 def is_graph(layer):
-    """Whether a layer is itself a Functional or Sequential model."""
-    return isinstance(layer, (keras.Function, keras.Sequential))
+    """Whether a layer is a Functional or Sequential model.
+
+    One of a subclass with a `call` of its own is not: it need not compute
+    what its graph says.
+    """
+    if not isinstance(layer, (keras.Function, keras.Sequential)):
+        return False
+    owner = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
+    return owner.__module__.startswith("keras.")
 
 
 def _check(model):
@@ -206,8 +214,9 @@ def _check(model):
     if not is_graph(model):
         raise ValueError(
             "`model` must be a Functional or Sequential model, because the "
-            "calls of a subclassed model cannot be read. Received: "
-            f"{type(model).__name__}. Build the same layers with "
+            "calls of a subclassed model, or of one with its own `call`, "
+            f"cannot be read. Received: {type(model).__name__}. Build the same "
+            "layers with "
             "`keras.Model(inputs, outputs)`, or prune the Functional parts."
         )
     if not model.built or not model.inputs:

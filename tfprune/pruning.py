@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
+from tfprune import graph as graph_lib
 from tfprune import program
 from tfprune import report
 from tfprune import runs
@@ -216,6 +217,7 @@ def _finish(run, model, test_data, loss_fn, origin):
     summary = {
         **_compare(program.duplicate(model), small, test_data, loss_fn),
         **run.method.report(small),
+        "uncounted": graph_lib.explain(small).uncounted,
         **origin,
         "seconds": run.seconds,
         "versions": report.versions(),

@@ -38,6 +38,10 @@ class Units:
         for unit in np.unique(units).tolist():
             self._reasons.setdefault(self._root(unit), reason)
 
+    def alone(self, units):
+        """Whether all of `units` are tied into a single one."""
+        return len({self._root(x) for x in np.unique(units).tolist()}) == 1
+
     def numbers(self):
         """Returns the final numbers, in the order of issue.
 

@@ -9,6 +9,7 @@ from tests import zoo
 from tfprune import compaction
 from tfprune import costs
 from tfprune import graph as graph_lib
+from tfprune import masking
 from tfprune import rules
 from tfprune.rules import base
 
@@ -117,6 +118,89 @@ def test_operation_of_the_same_name_elsewhere_has_no_rule():
             return x + 1
 
     assert type(rules.rule_for(Relu())) is rules.Rule
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Blend(layers.Layer):
+    """A layer of two tensors, with arguments that are none."""
+
+    def call(self, x, other, shift=0.0, mask=None):
+        x = x * other + shift
+        return x if mask is None else x * mask
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Halves(layers.Layer):
+    """A layer with two outputs."""
+
+    def call(self, x, shift=0.0):
+        return x / 2 + shift, x / 2 - shift
+
+
+class Tie(rules.Rule):
+    """Ties all inputs; every output has the units of all."""
+
+    def __init__(self, leak):
+        self.leak = leak
+
+    def outputs(self, node):
+        return [node.tie(*node.inputs)] * len(node.output_shapes)
+
+    def leaks(self, node):
+        return self.leak
+
+
+def compacted(outputs_of):
+    """Returns the graph of a model, compacted at a mask with all it may go."""
+    inputs = keras.Input((6, 6, 2))
+    x = [zoo.conv_bn(inputs, 4) for _ in range(3)]
+    model = keras.Model(inputs, zoo.head(zoo.conv_bn(outputs_of(*x), 3)))
+    graph = graph_lib.trace(model)
+    keep = zoo.random_keep(graph, 0)
+    small = compaction.compact(model, graph, keep)
+    masked = masking.mask_model(model, graph)
+    masking.set_mask(masked, graph, keep)
+    np.testing.assert_array_equal(masking.get_mask(masked, graph), keep)
+    again = compaction.compact(masked)
+    assert costs.cost(small) == costs.cost(again)
+    assert costs.cost(small) == costs.cost(model, graph, keep)
+    return graph
+
+
+@pytest.mark.parametrize(
+    "outputs_of",
+    [
+        lambda x, y, z: Blend()(x, y),
+        lambda x, y, z: Blend()(x, y, shift=0.5),
+        lambda x, y, z: Blend()(x, other=y, shift=0.5, mask=z),
+        lambda x, y, z: Blend()(other=y, x=x, mask=z),
+        lambda x, y, z: keras.Sequential([Scale(4), Scale(4)])(x),
+    ],
+)
+def test_rule_for_a_layer_of_several_tensors(tables, outputs_of):
+    rules.register_rule(Blend, Tie(leak=True))
+    rules.register_rule(Scale, ScaleRule())
+    assert compacted(outputs_of).prunable.sum() >= 4 + 3
+
+
+def test_calls_of_one_layer_with_other_arguments(tables):
+    def twice(x, y, z):
+        blend = Blend()
+        return blend(blend(x, y), z, shift=0.5)
+
+    rules.register_rule(Blend, Tie(leak=True))
+    assert compacted(twice).prunable.sum() == 4 + 3
+
+
+@pytest.mark.parametrize("shift, prunable", [(0.0, 4 + 3), (0.5, 3)])
+def test_rule_for_a_layer_of_several_outputs(tables, shift, prunable):
+    def halves(x, y, z):
+        a, b = Halves()(x, shift=shift)
+        return a * b + y
+
+    rules.register_rule(Halves, Tie(leak=shift != 0))
+    graph = compacted(halves)
+    assert graph.prunable.sum() == prunable
 
 
 def test_node_ties_over_the_other_axes():

@@ -46,6 +46,50 @@ def test_quotient_of_zeros_freezes_both():
     assert graph.reasons[2:5] == ["no rule for a layer it meets"] * 3
 
 
+@pytest.mark.parametrize(
+    "function, leaks",
+    [
+        (ops.add, True),
+        (ops.multiply, False),
+        (ops.maximum, True),
+        (lambda a, b: layers.Minimum()([b, a]), True),
+        (lambda a, b: layers.Average()(inputs=[a, b]), True),
+        (lambda a, b: ops.where(b > 0, a, 0.5), True),
+        (lambda a, b: ops.where(b > 0, 0.0, a), False),
+    ],
+)
+def test_channel_that_is_spread_over_all_leaks(function, leaks):
+    graph, _ = joined(function, filters=(3, 1))
+    node = graph.nodes[-4]
+    assert graph.prunable[node.outputs[0]].all()
+    assert rules.rule_for(node.layer).leaks(node) == leaks
+    assert graph.reasons.count("fixed by a shape") == 1
+
+
+@pytest.mark.parametrize(
+    "function, leaks",
+    [
+        (lambda a, b: ops.where(a > b, a, b), False),
+        (lambda a, b: ops.where(a > b, 1.0, b), False),
+        (lambda a, b: ops.where(a > b, a, 1.0), True),
+        (ops.logaddexp2, True),
+        (ops.fmax, False),
+    ],
+)
+def test_what_is_compared_is_tied(function, leaks):
+    graph, _ = joined(function)
+    assert graph.layer_units(graph.nodes[0].path).tolist() == [2, 3, 4]
+    assert graph.prunable[2:5].all()
+    node = graph.nodes[-4]
+    assert rules.rule_for(node.layer).leaks(node) == leaks
+
+
+@pytest.mark.parametrize("function", [ops.equal, ops.less_equal, ops.mod])
+def test_truth_or_nothing_at_zero_freezes(function):
+    graph, _ = joined(lambda a, b: ops.cast(function(a, b), "float32"))
+    assert graph.reasons[2:5] == ["no rule for a layer it meets"] * 3
+
+
 def test_vector_of_lower_rank_is_tied_to_the_channels():
     def scaled(a, b):
         return a * layers.GlobalMaxPooling2D()(b)[:, None, None]

@@ -34,6 +34,7 @@ def moved(function, filters=4, side=2):
         (layers.Flatten(), (16,), [1, 2, 3, 4] * 4),
         (layers.Permute((3, 1, 2)), (4, 1, 1), [1, 2, 3, 4]),
         (lambda x: ops.transpose(x, (0, 3, 2, 1)), (4, 1, 1), [1, 2, 3, 4]),
+        (lambda x: ops.transpose(x, (-4, -1, 2, 1)), (4, 1, 1), [1, 2, 3, 4]),
         (layers.GlobalAveragePooling2D(), (4,), [1, 2, 3, 4]),
         (layers.GlobalMaxPooling2D(keepdims=True), (1, 1, 4), [1, 2, 3, 4]),
         (lambda x: ops.mean(x, axis=(1, -2)), (4,), [1, 2, 3, 4]),
@@ -65,6 +66,15 @@ def test_units_go_where_the_channels_go(function, shape, expected):
             "no rule for a layer it meets",
         ),
         (lambda x: ops.flip(x, -1), "no rule for a layer it meets"),
+        (
+            lambda x: ops.reshape(x, (-1, 2, 4)),
+            "no rule for a layer it meets",
+        ),
+        (
+            lambda x: ops.reshape(x, (1, -1, 4)),
+            "no rule for a layer it meets",
+        ),
+        (lambda x: ops.expand_dims(x, 0), "no rule for a layer it meets"),
     ],
 )
 def test_what_takes_channels_apart_freezes(function, reason):

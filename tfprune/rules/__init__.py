@@ -1,7 +1,9 @@
 """Channel rules: how each type of layer passes units on."""
 
 from tfprune.rules import merging
+from tfprune.rules import reductions
 from tfprune.rules import reshaping
+from tfprune.rules import scaling
 from tfprune.rules import writers
 from tfprune.rules.base import Node
 from tfprune.rules.base import Rule

@@ -1,5 +1,8 @@
 """What every channel rule shares, and the table of rules by layer type."""
 
+import copy
+
+import keras
 import numpy as np
 
 INPUT = "model input"
@@ -41,6 +44,17 @@ class Node:
         self.output_shapes = [tuple(x.shape[1:]) for x in call.outputs]
         self.axes = {}
         self._units = units
+
+    def numbered(self, numbers):
+        """Returns the same node with the final `numbers` of its units."""
+        node = copy.copy(self)
+        node.inputs = [numbers[x] for x in self.inputs]
+        node.outputs = [numbers[x] for x in self.outputs]
+        node.axes = {
+            name: tuple(x if x is None else numbers[x] for x in axes)
+            for name, axes in self.axes.items()
+        }
+        return node
 
     def new(self, count):
         """Returns `count` units of the layer, the same for all its calls."""
@@ -142,7 +156,10 @@ class Rule:
         return args
 
     def leaks(self, node):
-        """Whether a channel that comes in as zero may leave as non-zero."""
+        """Whether a channel that comes in as zero may leave as non-zero.
+
+        A layer of several outputs that does so keeps all of their channels.
+        """
         return True
 
     def positions(self, node):
@@ -191,3 +208,16 @@ def rule_for(layer):
     if kind.__module__.startswith("keras."):
         return _OPERATION_RULES.get(kind.__name__, _DEFAULT)
     return _DEFAULT
+
+
+def counted(layer):
+    """Whether all multiply-accumulates of a layer's weights can be counted.
+
+    Those of a layer without a rule cannot, unless its weights only scale and
+    shift, or are looked up.
+    """
+    if rule_for(layer) is not _DEFAULT:
+        return True
+    if isinstance(layer, keras.layers.Embedding):
+        return True
+    return all(len(w.shape) < 2 for w in getattr(layer, "weights", ()))

@@ -7,36 +7,23 @@ import numpy as np
 import tensorflow as tf
 
 from tfprune.rules import base
+from tfprune.rules import pointwise
 
 
 class Elementwise(base.Rule):
     """Arithmetic on tensors of shapes that broadcast; ties what meets."""
 
     def outputs(self, node):
-        if not np.isfinite(self._at_zero(node)).all():
+        if not pointwise.maskable(self._at_zero(node)):
             for units in node.inputs:
                 node.freeze(units, base.NO_RULE)
-        rank = len(node.output_shapes[0])
-        arrays, shapes = zip(*(
-            _raised(units, shape, rank)
-            for units, shape in zip(node.inputs, node.input_shapes)
-        ))
-        whole = [
-            units
-            for units, shape in zip(arrays, shapes)
-            if not self._stretched(node, units, shape, arrays)
-        ]
+        whole = []
+        for units, spread in zip(_raised(node), _spread(node)):
+            if spread:
+                node.freeze(units, base.SHAPE)
+            else:
+                whole.append(units)
         return [node.tie(*whole)]
-
-    def _stretched(self, node, units, shape, arrays):
-        """Freezes the single channel that is spread over all of another."""
-        stretched = any(
-            length == 1 < max(x.shape[axis] for x in arrays)
-            for axis, length in enumerate(shape)
-        )
-        if stretched:
-            node.freeze(units, base.SHAPE)
-        return stretched
 
     def arguments(self, node, args, keep):
         units = node.outputs[0]
@@ -58,9 +45,22 @@ class Elementwise(base.Rule):
         return bool(np.any(self._at_zero(node)))
 
     def _at_zero(self, node):
-        if isinstance(node.layer, keras.layers.Layer):
-            return np.zeros(1)
-        return np.asarray(node.layer.call(*map(_zeros_like, node.args)))
+        """Returns outputs at zero, whatever single channels are spread."""
+        spread = _spread(node)
+
+        def output(number):
+            values = iter(np.where(spread, number, 0.0))
+
+            def value(x):
+                if not isinstance(x, keras.KerasTensor):
+                    return x
+                whole = tf.fill([1] * len(x.shape), next(values))
+                return tf.cast(whole, x.dtype)
+
+            args, kwargs = tree.map_structure(value, (node.args, node.kwargs))
+            return np.asarray(node.layer.call(*args, **kwargs))
+
+        return np.stack([output(number) for number in (-2.0, 0.0, 1.0)])
 
 
 class Concatenate(base.Rule):
@@ -89,15 +89,21 @@ class Concatenate(base.Rule):
         return False
 
 
-def _zeros_like(value):
-    if isinstance(value, keras.KerasTensor):
-        return tf.zeros([1] * len(value.shape), value.dtype)
-    return value
+def _raised(node):
+    """Returns the units of the inputs, all of the rank of the output."""
+    rank = len(node.output_shapes[0])
+    return [x.reshape((1,) * (rank - x.ndim) + x.shape) for x in node.inputs]
 
 
-def _raised(units, shape, rank):
-    missing = (1,) * (rank - len(shape))
-    return units.reshape(missing + units.shape), missing + tuple(shape)
+def _spread(node):
+    """Returns which inputs have one channel, spread over those of another."""
+    arrays, rank = _raised(node), len(node.output_shapes[0])
+    most = np.max([x.shape for x in arrays], axis=0)
+    shapes = [(1,) * (rank - len(s)) + s for s in node.input_shapes]
+    return [
+        any(length == 1 < n for length, n in zip(shape, most))
+        for shape in shapes
+    ]
 
 
 for _kind in (
@@ -111,8 +117,10 @@ for _kind in (
     base.register_rule(_kind, Elementwise())
 base.register_rule(layers.Concatenate, Concatenate())
 base.register_operations(
-    "Add Subtract Multiply Divide TrueDivide DivideNoNan Maximum Minimum Power "
-    "FloorDivide Arctan2 Hypot Logaddexp",
+    "Add Arctan2 Divide DivideNoNan Equal FloorDivide Fmax Fmin Fmod Greater "
+    "GreaterEqual Heaviside Hypot Less LessEqual Logaddexp Logaddexp2 "
+    "LogicalAnd LogicalOr LogicalXor Maximum Minimum Mod Multiply Nextafter "
+    "NotEqual Power Subtract TrueDivide Where",
     Elementwise(),
 )
 base.register_operations("Concatenate", Concatenate())

@@ -27,7 +27,21 @@ class Spatial(Pointwise):
         return [node.along(node.channels(axis), axis)]
 
 
-class Noise(Pointwise):
+class Dropout(Pointwise):
+    """Dropout, whose `noise_shape` may hold how many channels there are."""
+
+    def config(self, node, kept):
+        shape = getattr(node.layer, "noise_shape", None)
+        if shape is None:
+            return {}
+        shape, units = list(shape), node.outputs[0]
+        for axis in range(-units.ndim, 0):
+            if units.shape[axis] > 1 and shape[axis] not in (None, 1):
+                shape[axis] = kept(node.channels(axis))
+        return {"noise_shape": tuple(shape)}
+
+
+class Noise(Dropout):
     """A layer that adds noise in training, to masked channels as well."""
 
     def leaks(self, node):
@@ -35,88 +49,20 @@ class Noise(Pointwise):
 
 
 class Activation(Pointwise):
-    """An activation, layer or operation; frozen if it mixes channels."""
+    """A function, layer or operation; frozen if channels are not alike."""
 
     def outputs(self, node):
-        if mixes(_function(node), len(node.input_shapes[0]) + 1):
-            node.freeze(node.inputs[0], base.NORMALISED)
-        elif not np.isfinite(_at_zero(node)).all():
-            node.freeze(node.inputs[0], base.NO_RULE)
-        return [node.inputs[0]]
+        units = node.inputs[0]
+        for axis in np.flatnonzero(np.array(units.shape) > 1):
+            reason = obstacle(_function(node), units.ndim, axis)
+            if reason:
+                return [node.freeze(units, reason)]
+        if not maskable(_at_zero(node)):
+            node.freeze(units, base.NO_RULE)
+        return [units]
 
     def leaks(self, node):
         return bool(np.any(_at_zero(node)))
-
-
-class PReLU(Pointwise):
-    """`PReLU`: one slope for each channel, or for each position of it."""
-
-    def axes(self, node):
-        units, alpha = node.inputs[0], node.layer.alpha
-        return {
-            "alpha": tuple(
-                node.channels(axis) if units.shape[axis] > 1 < length else None
-                for axis, length in enumerate(alpha.shape)
-            )
-        }
-
-
-class BatchNormalization(Pointwise):
-    """`BatchNormalization` along the axis of the channels."""
-
-    def outputs(self, node):
-        units, axis = node.inputs[0], self._axis(node)
-        if units.size > units.shape[axis]:
-            node.freeze(units, base.NORMALISED)
-        return [units]
-
-    def axes(self, node):
-        units, axis = node.inputs[0], self._axis(node)
-        if units.size > units.shape[axis]:
-            return {}
-        names = ("gamma", "beta", "moving_mean", "moving_variance")
-        return dict.fromkeys(names, (node.channels(axis),))
-
-    def leaks(self, node):
-        return True
-
-    def _axis(self, node):
-        axis = node.layer.axis
-        return axis if axis < 0 else axis - 1
-
-
-class Normalised(Pointwise):
-    """A layer whose statistics run over the channels of an example."""
-
-    pointwise = False
-
-    def outputs(self, node):
-        return [node.freeze(node.inputs[0], base.NORMALISED)]
-
-    def leaks(self, node):
-        return True
-
-
-class Rescaling(Pointwise):
-    """`Rescaling`: a number for all channels, or one for each."""
-
-    def outputs(self, node):
-        if np.ndim(node.layer.scale) or np.ndim(node.layer.offset):
-            node.freeze(node.inputs[0], base.SHAPE)
-        return [node.inputs[0]]
-
-    def leaks(self, node):
-        return bool(np.any(node.layer.offset))
-
-
-class Normalization(Pointwise):
-    """`Normalization` by fixed means and variances, one for each feature."""
-
-    def outputs(self, node):
-        return [node.freeze(node.inputs[0], base.SHAPE)]
-
-    def leaks(self, node):
-        return True
 
 
 def channel_axis(layer):
@@ -125,25 +71,42 @@ def channel_axis(layer):
     return 0 if first else -1
 
 
-def mixes(activation, rank):
-    """Whether a channel of an activation's output depends on other ones.
+def obstacle(function, rank, axis):
+    """Returns why a function does not treat all channels alike, or None.
 
     Args:
-        activation: Function of a tensor with the channels last.
-        rank: How many axes its tensors have, with the batch.
+        function: Function of a tensor with a batch.
+        rank: How many axes an example has.
+        axis: Which one is that of the channels.
     """
-    one, other = (
-        activation(tf.reshape([1.0, x], (1,) * (rank - 1) + (2,)))
-        for x in (-2.0, 3.0)
+    axis = axis % rank + 1
+
+    def at(place, *channels):
+        shape = [1] * (rank + 1)
+        shape[axis] = len(channels)
+        values = np.asarray(function(tf.reshape(channels, shape)))
+        if values.ndim != len(shape) or values.shape[axis] != len(channels):
+            return np.nan
+        return values.take(place, axis).flat[0]
+
+    try:
+        same = [at(0, 1.0, -2.0), at(0, 1.0, 3.0), at(1, -2.0, 1.0)]
+        same.append(at(2, 3.0, -2.0, 1.0))
+    except Exception:  # Whatever it raises, it cannot take other widths.
+        return base.SHAPE
+    return None if np.allclose(same, same[0]) else base.NORMALISED
+
+
+def maskable(values):
+    """Whether zeros in place of some of `values` are numbers again."""
+    return np.isfinite(values).all() and not (
+        values.dtype == bool and values.any()
     )
-    if one.shape.rank != rank or one.shape[-1] != 2:
-        return True
-    return bool(tf.reshape(one, [-1])[0] != tf.reshape(other, [-1])[0])
 
 
 def _at_zero(node):
-    zeros = tf.zeros((1,) * len(node.input_shapes[0]) + (2,))
-    return np.asarray(_function(node)(zeros))
+    shape = (1, *(length or 2 for length in node.input_shapes[0]))
+    return np.asarray(_function(node)(tf.zeros(shape)))
 
 
 def _function(node):
@@ -151,7 +114,6 @@ def _function(node):
 
 
 for _kind in (
-    layers.Dropout,
     layers.SpatialDropout1D,
     layers.SpatialDropout2D,
     layers.SpatialDropout3D,
@@ -187,24 +149,15 @@ for _kind in (
     layers.ELU,
 ):
     base.register_rule(_kind, Activation())
-for _kind in (
-    layers.LayerNormalization,
-    layers.RMSNormalization,
-    layers.GroupNormalization,
-    layers.UnitNormalization,
-    layers.Softmax,
-):
-    base.register_rule(_kind, Normalised())
-base.register_rule(layers.PReLU, PReLU())
-base.register_rule(layers.BatchNormalization, BatchNormalization())
-base.register_rule(layers.Rescaling, Rescaling())
-base.register_rule(layers.Normalization, Normalization())
+base.register_rule(layers.Dropout, Dropout())
 base.register_operations(
-    "Abs Absolute Arctan Arcsinh Arcsin Cast Celu Clip Cos Cosh Elu Erf Exp "
-    "Expm1 Floor Gelu HardShrink HardSigmoid HardSilu HardTanh LeakyRelu "
-    "Log1p LogSigmoid Negative Reciprocal Relu Relu6 Round Rsqrt Selu "
-    "Sigmoid Sign Silu Sin Sinh SoftShrink Softplus Softsign SparsePlus "
-    "Sqrt Square Tan Tanh TanhShrink Threshold Log Log2 Log10 LogSoftmax "
-    "Softmax Sparsemax",
+    "Abs Absolute Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cast Cbrt Ceil "
+    "Celu Clip Copy Cos Cosh Deg2rad Elu Erf Erfc Erfinv Exp Exp2 Expm1 Fabs "
+    "Floor Gelu HardShrink HardSigmoid HardSilu HardTanh I0 Isfinite Isinf "
+    "Isnan LeakyRelu Log Log10 Log1p Log2 LogSigmoid LogSoftmax LogicalNot "
+    "NanToNum Negative OnesLike Rad2deg ReLU Reciprocal Relu Relu6 Round "
+    "Rsqrt Selu Sigmoid Sign Signbit Silu Sin Sinc Sinh SoftShrink Softmax "
+    "Softplus Softsign SparsePlus SparseSigmoid Sparsemax Sqrt Square "
+    "Squareplus StopGradient Tan Tanh TanhShrink Threshold Trunc ZerosLike",
     Activation(),
 )

@@ -21,6 +21,8 @@ class Reshape(base.Rule):
     def outputs(self, node):
         units, shape = node.inputs[0], node.input_shapes[0]
         target = node.output_shapes[0]
+        if not _keeps_batch(node):
+            return super().outputs(node)
         moved = _reshaped(units, shape, target)
         if moved is None:
             node.freeze(units, base.SHAPE)
@@ -74,9 +76,10 @@ class Permute(base.Rule):
     def outputs(self, node):
         dims = getattr(node.layer, "dims", None)
         axes = (0, *dims) if dims else getattr(node.layer, "axes", None)
-        if not axes or axes[0] != 0:
+        if not axes or axes[0] % len(axes) != 0:
             return super().outputs(node)
-        return [node.inputs[0].transpose([axis - 1 for axis in axes[1:]])]
+        places = [axis % len(axes) - 1 for axis in axes[1:]]
+        return [node.inputs[0].transpose(places)]
 
     def leaks(self, node):
         return False
@@ -90,36 +93,6 @@ class RepeatVector(base.Rule):
 
     def leaks(self, node):
         return False
-
-
-class Reduction(base.Rule):
-    """Global pooling and reductions over positions, not over channels."""
-
-    def outputs(self, node):
-        units = node.inputs[0]
-        axes = self._axes(node)
-        if axes is None or any(units.shape[axis] > 1 for axis in axes):
-            node.freeze(units, base.NORMALISED)
-            return [node.merge_all(units, len(node.output_shapes[0]))]
-        if node.layer.keepdims:
-            return [units]
-        return [np.squeeze(units, tuple(axes))]
-
-    def leaks(self, node):
-        return False
-
-    def _axes(self, node):
-        """Returns the reduced axes of an example, None if the batch is one."""
-        rank = node.inputs[0].ndim
-        if isinstance(node.layer, keras.layers.Layer):
-            channels = pointwise.channel_axis(node.layer) % rank
-            return [axis for axis in range(rank) if axis != channels]
-        axes = node.layer.axis
-        if axes is None:
-            return None
-        axes = axes if isinstance(axes, (list, tuple)) else [axes]
-        axes = [axis % (rank + 1) - 1 for axis in axes]
-        return None if -1 in axes else axes
 
 
 class Pad(base.Rule):
@@ -190,6 +163,16 @@ class GetItem(base.Rule):
         return False
 
 
+def _keeps_batch(node):
+    """Whether an example of the output holds what one of the input does."""
+    if isinstance(node.layer, keras.layers.Layer):
+        return True
+    old, new = node.input_shapes[0], node.output_shapes[0]
+    if None in (*old, *new):
+        return [n for n in old if n != 1] == [n for n in new if n != 1]
+    return math.prod(old) == math.prod(new)
+
+
 def _reshaped(units, shape, target):
     """Returns the units of a reshaped tensor; None if sizes are unknown.
 
@@ -256,15 +239,6 @@ def _is_run(key):
     return isinstance(key, slice) and key.step in (None, 1)
 
 
-for _kind in (
-    layers.GlobalAveragePooling1D,
-    layers.GlobalAveragePooling2D,
-    layers.GlobalAveragePooling3D,
-    layers.GlobalMaxPooling1D,
-    layers.GlobalMaxPooling2D,
-    layers.GlobalMaxPooling3D,
-):
-    base.register_rule(_kind, Reduction())
 base.register_rule(layers.Reshape, Reshape())
 base.register_rule(layers.Flatten, Flatten())
 base.register_rule(layers.Permute, Permute())
@@ -272,6 +246,5 @@ base.register_rule(layers.RepeatVector, RepeatVector())
 base.register_operations("Reshape", Reshape())
 base.register_operations("ExpandDims Squeeze", Expand())
 base.register_operations("Transpose", Permute())
-base.register_operations("Mean Max Min Sum", Reduction())
 base.register_operations("Pad", Pad())
 base.register_operations("GetItem", GetItem())

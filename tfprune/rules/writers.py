@@ -17,9 +17,11 @@ class Writer(base.Rule):
 
     def outputs(self, node):
         units = self.issue(node, node.channels(self.axis(node)))
-        rank = len(node.output_shapes[0]) + 1
-        if pointwise.mixes(node.layer.activation, rank):
-            node.freeze(units, base.NORMALISED)
+        reason = pointwise.obstacle(
+            node.layer.activation, len(node.output_shapes[0]), self.axis(node)
+        )
+        if reason:
+            node.freeze(units, reason)
         return [node.along(units, self.axis(node))]
 
     def issue(self, node, inputs):

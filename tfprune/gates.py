@@ -1,0 +1,81 @@
+"""The places in a model where masks sit."""
+
+import collections
+from typing import NamedTuple
+
+import keras
+from keras import tree
+
+from tfprune.rules import base
+
+
+class Gate(NamedTuple):
+    """The place where the mask of some units sits."""
+
+    node: base.Node
+    chain: tuple  # of the `Node`s that lead to it, from the one with a kernel
+    wraps: bool  # whether the layer can be wrapped; else the mask follows it
+
+
+def find(program, nodes, prunable):
+    """Returns the `Gate`s by path: all masks that prunable units need.
+
+    A layer that makes a masked channel non-zero needs a mask after it, unless
+    all that its output reaches, channel by channel, is a layer that has one: a
+    convolution and its batch normalisation share the latter's.
+
+    Args:
+        program: The `Program` of a model.
+        nodes: A `Node` for each of its calls.
+        prunable: bool, [num_units].
+    """
+    followers = _followers(program, nodes)
+    gates = {}
+    for node in nodes:
+        if _leaks(node, prunable):
+            chain = [node]
+            while (after := followers[id(chain[-1])]) is not None:
+                chain.append(after)
+            while not _leaks(chain[-1], prunable):
+                chain.pop()
+            last = chain[-1]
+            gates.setdefault(
+                last.path, Gate(last, tuple(chain), _wraps(last.layer, nodes))
+            )
+    return gates
+
+
+def _followers(program, nodes):
+    """Returns the one reader that passes channels on as they are, or None."""
+    readers = collections.defaultdict(list)
+    for node, call in zip(nodes, program.calls):
+        for tensor in call.inputs:
+            readers[id(tensor)].append(node)
+    for tensor in tree.flatten(program.outputs):
+        readers[id(tensor)].append(None)
+    return {
+        id(node): _follower(readers[id(call.outputs[0])])
+        for node, call in zip(nodes, program.calls)
+    }
+
+
+def _follower(readers):
+    if len(readers) != 1 or readers[0] is None:
+        return None
+    rule = base.rule_for(readers[0].layer)
+    return readers[0] if rule.pointwise and not rule.kernels else None
+
+
+def _leaks(node, prunable):
+    """Whether a layer makes numbers of channels that are masked."""
+    masked = any(prunable[x[x >= 0]].any() for x in node.outputs)
+    return masked and base.rule_for(node.layer).leaks(node)
+
+
+def _wraps(layer, nodes):
+    """Whether all calls of a layer are those of a layer of one tensor."""
+    return isinstance(layer, keras.layers.Layer) and all(
+        len(node.args) == 1 and node.kwargs.keys() <= {"training", "mask"}
+        for node in nodes
+        if node.layer is layer
+    )
