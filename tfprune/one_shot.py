@@ -9,12 +9,12 @@ import numpy as np
 
 from tfprune import batch_norm
 from tfprune import budgets
+from tfprune import evaluation
 from tfprune import files
 from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import report
 from tfprune import scoring
-from tfprune import training
 
 AT_ONCE, REESTIMATED = "at once", "BN re-estimated"
 
@@ -68,7 +68,7 @@ def one_shot(
             logging.info("%s", report.read_records(records)[-1])
 
     def measure(each):
-        return training.evaluate(each, test_data, loss_fn)["accuracy"]
+        return evaluation.evaluate(each, test_data, loss_fn)["accuracy"]
 
     base = {"part": "", "criterion": "base", "when": AT_ONCE, "removed": 0.0}
     note(lambda: measure(model), **base)
