@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfprune import checks
 from tfprune import gradients
 from tfprune import masking
 from tfprune import program
@@ -31,9 +32,11 @@ def score(masked, graph, criteria, dataset, loss_fn, batches=None):
         {name: float [num_units]}, averaged over batches; bigger means keep.
 
     Raises:
-        ValueError: If the dataset is empty or shorter than `batches`, two
-            criteria have one name, or a score is not finite.
+        ValueError: If the first batch, the model and the loss do not fit, the
+            dataset is empty or shorter than `batches`, two criteria have one
+            name, or a score is not finite.
     """
+    checks.check_pairs(dataset)
     scorer = Scorer(masked, graph, criteria, loss_fn)
 
     def scores_of(inputs, labels):
@@ -44,6 +47,9 @@ def score(masked, graph, criteria, dataset, loss_fn, batches=None):
     distributed, step = replicas.distribute(dataset, scores_of)
     totals, count = dict.fromkeys(scorer.criteria, 0.0), 0
     for batch in distributed:
+        if count == 0:
+            # Another pass, for the check alone, would turn a shuffle.
+            checks.check_examples(masked, *replicas.gather(batch), loss_fn)
         for name, scores in step(batch).items():
             totals[name] = totals[name] + scores.numpy()
         count += 1
