@@ -128,7 +128,6 @@ class Scorer:
             self._layers,
             inputs,
             labels,
-            self._model,
             self._program,
             self._graph,
             self._alive,

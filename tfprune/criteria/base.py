@@ -34,8 +34,7 @@ class Batch(NamedTuple):
     layers: dict  # {path: layer of the masked model, without its mask}
     inputs: object
     labels: object
-    model: object  # the masked model
-    program: object  # its `Program`
+    program: object  # the `Program` of the masked model
     graph: graph_lib.ChannelGraph
     alive: np.ndarray  # bool [num_units], the units to score
     loss_fn: object
