@@ -236,8 +236,10 @@ def _line(record, done, total):
     """Returns the figures of a record as a line."""
     if "round" in record:
         parts = [f"round {record['round']}", f"step {done}/{total}"]
-    else:
+    elif "epoch" in record:
         parts = [f"base epoch {done}/{total}"]
+    else:
+        parts = [f"measurement {done}/{total}"]
     parts.append(f"loss {record['loss']:.4f}")
     accuracy = record.get("accuracy", record.get("validation_accuracy"))
     if accuracy is not None:

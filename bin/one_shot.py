@@ -6,19 +6,18 @@ The same command continues a sweep that was stopped.
 """
 
 import command
-import gin
-import keras
+from rich import markdown
 
 from tfprune import one_shot
-from tfprune import replicas
 
 
 def main(argv):
-    folder = command.configure(argv)
-    keras.utils.set_random_seed(command.SEED.value)
-    with replicas.make_strategy(command.STRATEGY.value).scope():
-        gin.get_configurable(one_shot.one_shot)(output_dir=str(folder))
-    print((folder / "one_shot.md").read_text())
+    command.complete(argv, one_shot.one_shot, show)
+
+
+def show(summary):
+    """Returns the tables of a sweep for rich."""
+    return markdown.Markdown(one_shot.markdown(summary["records"]))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ LINES = """
     tfprune
     pruning pretraining one_shot
     methods runs
-    scoring budgets training exporting report timing
-    criteria checks batch_norm figures
+    scoring budgets training fitting exporting report timing
+    criteria checks batch_norm figures evaluation
     compaction
     masking costs
     graph

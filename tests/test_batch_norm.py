@@ -6,16 +6,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from tests import strategies
 from tfprune import batch_norm
 
 IMAGES = np.random.default_rng(0).normal(2, 3, (10, 4, 4, 3)).astype("float32")
-
-
-def two_replicas():
-    # Collectives of a second strategy in one process collide with the first's.
-    return tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
-    )
 
 
 class Wrapped(layers.Wrapper):
@@ -30,6 +24,15 @@ class Block(layers.Layer):
 
     def call(self, inputs, training=None):
         return self.norm(inputs, training=training)
+
+
+class Listed(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.norms = [layers.BatchNormalization()]
+
+    def call(self, inputs, training=None):
+        return self.norms[0](inputs, training=training)
 
 
 def nested(norm):
@@ -60,6 +63,7 @@ def values(variables):
         lambda: nested(layers.BatchNormalization()),
         lambda: nested(Wrapped(layers.BatchNormalization())),
         Block,
+        Listed,
     ],
 )
 def test_statistics_become_the_mean_moments_of_the_batches(build):
@@ -94,7 +98,7 @@ def test_only_the_moving_statistics_change():
 
 @pytest.mark.parametrize("size", [5, 9])  # parts of 3 + 2, or 5 + 4 and 1 + 0
 def test_replicas_count_by_their_examples(size):
-    with two_replicas().scope():
+    with strategies.two_replicas().scope():
         model = first_norm(layers.BatchNormalization())
         batch_norm.reestimate(model, batches(size), 2)
     parts = {5: [(0, 3), (3, 5), (5, 8), (8, 10)], 9: [(0, 5), (5, 9), (9, 10)]}

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from tests import strategies
 from tfprune import checks
 from tfprune import losses
 
@@ -36,9 +37,7 @@ def test_good_batch_passes(labels):
 
 
 def test_good_batch_passes_under_a_strategy():
-    with tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
-    ).scope():
+    with strategies.two_replicas().scope():
         check(batches())
 
 

@@ -115,3 +115,19 @@ def test_axes_have_units():
     assert below.get_ylim()[0] == 0 < above.get_ylim()[0]
     assert all("%" in text for text in texts(above.get_yticklabels()))
     assert "1 M" in " ".join(texts(below.get_yticklabels())).replace("1.0", "1")
+
+
+def test_sweep_draws_a_curve_for_each_name():
+    curve = {0.0: 0.9, 0.2: 0.8, 0.5: 0.3}
+    panels = {
+        title: {"norm": curve, "taylor": {x: y / 2 for x, y in curve.items()}}
+        for title in "abcd"
+    }
+    drawing = figures.sweep(panels)
+    assert [axes.get_title("left") for axes in drawing.axes] == [*"abcd"]
+    for axes in drawing.axes:
+        assert curves(axes) == {
+            "norm": [[x, y] for x, y in curve.items()],
+            "taylor": [[x, y / 2] for x, y in curve.items()],
+        }
+    assert texts(drawing.legends[0].get_texts()) == ["norm", "taylor"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfprune import evaluation
 from tfprune import losses
 from tfprune import pretraining
 from tfprune import report
@@ -48,7 +49,7 @@ def train(folder, seen=None, epochs=3, **settings):
 def test_train_reports_the_model(tmp_path):
     model = train(tmp_path, command="python bin/train.py")
     summary = json.loads((tmp_path / "report.json").read_text())
-    measures = training.evaluate(model, dataset(), losses.CrossEntropy())
+    measures = evaluation.evaluate(model, dataset(), losses.CrossEntropy())
     assert summary["accuracy"] == pytest.approx(measures["accuracy"])
     assert summary["params"] == model.count_params()
     assert summary["macs"] == 4 * 6 + 6 * 2

@@ -22,6 +22,7 @@ from tests import test_exporting
 from tests import tiny_run
 from tfprune import budgets
 from tfprune import costs
+from tfprune import evaluation
 from tfprune import exporting
 from tfprune import losses
 from tfprune import pretraining
@@ -171,7 +172,7 @@ def test_report_holds_the_figures_of_merit(finished):
 def test_accuracy_of_the_report_is_that_of_the_model(finished):
     summary = json.loads((finished / "report.json").read_text())
     small = keras.models.load_model(finished / "model.keras")
-    measures = training.evaluate(
+    measures = evaluation.evaluate(
         small, tiny_run.dataset(), losses.CrossEntropy()
     )
     assert summary["pruned"]["accuracy"] == measures["accuracy"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import strategies
 from tfprune import replicas
 
 
@@ -31,9 +32,7 @@ def test_sums_cover_the_parts_of_all_replicas():
         both = {"inputs": tf.reduce_sum(inputs), "count": [count]}
         return replicas.sum_over_replicas(both), tf.reduce_sum(labels)
 
-    with tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
-    ).scope():
+    with strategies.two_replicas().scope():
         batches, sums = replicas.distribute(dataset, sums)
         results = tf.nest.map_structure(
             lambda tensor: tensor.numpy(), [sums(batch) for batch in batches]

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from tests import strategies
 from tests import zoo
 from tfprune import budgets
 from tfprune import criteria
@@ -121,10 +122,8 @@ def test_one_and_two_replicas_agree_and_choose_the_same_units(name):
     weights = model.get_weights()
     found = []
     for strategy in (
-        tf.distribute.OneDeviceStrategy("CPU:0"),
-        tf.distribute.MirroredStrategy(
-            ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
-        ),
+        strategies.one_replica(),
+        strategies.two_replicas(),
     ):
         with strategy.scope():
             again = zoo.NETWORKS[name]()
@@ -216,6 +215,65 @@ def test_scores_are_averaged_over_batches():
 def test_bn_scale_names_the_layer_without_one():
     with pytest.raises(ValueError, match="BNScale must find.*layer 'conv2d"):
         scored("plain", criteria.BNScale())
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (
+            dataset().map(lambda x, y: (x, y, y)),
+            r"yields \(inputs, labels\)\. Received",
+        ),
+        (dataset(shape=(8, 9, 3)), r"batches of the model's inputs, .* 9, 3\)"),
+        (
+            dataset().map(lambda x, y: (x, y + 2)),
+            r"from 0 to 2, for 3 classes\. Received: labels 3\.",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        scored("plain", criteria.TaylorFO(), data=data)
+
+
+def test_loss_of_the_whole_batch_is_refused():
+    model = zoo.NETWORKS["plain"]()
+    graph = graph_lib.trace(model)
+    with pytest.raises(
+        ValueError, match=r"each example, \[4\]\. .* shape \(\); .*reduction"
+    ):
+        scoring.score(
+            masking.mask_model(model, graph),
+            graph,
+            criteria.TaylorFO(),
+            dataset(),
+            lambda labels, outputs: tf.reduce_mean(
+                cross_entropy(labels, outputs)
+            ),
+        )
+
+
+def test_dataset_is_read_once():
+    passes = []
+
+    def batches():
+        passes.append("begun")
+        yield from dataset()
+
+    data = tf.data.Dataset.from_generator(
+        batches, output_signature=dataset().element_spec
+    )
+    scored("plain", criteria.TaylorFO(), data=data)
+    assert passes == ["begun"]
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_first_batch_is_checked_on_all_replicas(size):
+    labels = tf.range(size)[::-1] - 1
+    data = dataset(size, size).map(lambda x, y: (x, labels))
+    refused = pytest.raises(ValueError, match="Received: labels -1")
+    with strategies.two_replicas().scope(), refused:
+        scored("plain", criteria.TaylorFO(), data=data)
 
 
 def test_empty_dataset():

@@ -1,19 +1,17 @@
 """Tests for tfprune.training."""
 
-import contextlib
-
 import keras
+from keras import layers
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
 
-from tfprune import gradients
+from tests import strategies
+from tests import vectors
+from tfprune import fitting
 from tfprune import losses
 from tfprune import training
-
-INPUTS = np.random.default_rng(0).normal(size=(11, 4)).astype("float32")
-LABELS = np.arange(11) % 3
+from tfprune.layers import channel_mask
 
 OPTIMIZERS = [
     lambda: keras.optimizers.SGD(0.1, momentum=0.9),
@@ -33,56 +31,11 @@ OPTIMIZERS = [
 ]
 
 
-def one_replica():
-    return tf.distribute.OneDeviceStrategy("CPU:0")
-
-
-def two_replicas():
-    # Collectives of a second strategy in one process collide with the first's.
-    return tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
-    )
-
-
-def dense(units=3, **kwargs):
-    inputs = keras.Input((4,))
-    return keras.Model(inputs, layers.Dense(units, **kwargs)(inputs))
-
-
-def normalised():
-    inputs = keras.Input((4,))
-    x = layers.BatchNormalization(momentum=0.5)(layers.Dense(5)(inputs))
-    return keras.Model(inputs, layers.Dense(3)(layers.ReLU()(x)))
-
-
-def batches(size, inputs=INPUTS, labels=LABELS):
-    return tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(size)
-
-
-def squared_error(labels, outputs):
-    return tf.reduce_sum((labels - outputs) ** 2, axis=-1)
-
-
-def values(variables):
-    return [variable.numpy() for variable in variables]
-
-
-def assert_all_close(actual, expected, **kwargs):
-    for a, b in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(a, b, **kwargs)
-
-
-def error_step(kernel, bias, inputs, targets):
-    """Returns the mean gradients of `squared_error` of a dense layer."""
-    error = 2 * (inputs @ kernel + bias - targets) / len(inputs)
-    return inputs.T @ error, error.sum(axis=0)
-
-
 # One step by hand
 
 
 def test_momentum_and_coupled_decay_are_those_of_the_papers():
-    model = dense(2)
+    model = vectors.dense(2)
     targets = np.ones((11, 2), "float32")
     trainer = training.Trainer(
         keras.optimizers.SGD(0.1, momentum=0.9),
@@ -93,136 +46,55 @@ def test_momentum_and_coupled_decay_are_those_of_the_papers():
     kernel, bias = model.get_weights()
     velocity = [0.0, 0.0]
     for _ in range(3):
-        gradients = error_step(kernel, bias, INPUTS, targets)
+        gradients = vectors.error_step(kernel, bias, vectors.INPUTS, targets)
         gradients = [gradients[0] + 0.01 * kernel, gradients[1]]
         velocity = [
             0.9 * v + g for v, g in zip(velocity, gradients, strict=True)
         ]
         kernel, bias = kernel - 0.1 * velocity[0], bias - 0.1 * velocity[1]
-        trainer.step(model, squared_error, INPUTS, targets)
-    assert_all_close(model.get_weights(), [kernel, bias], rtol=1e-5)
+        trainer.step(model, vectors.squared_error, vectors.INPUTS, targets)
+    vectors.assert_all_close(model.get_weights(), [kernel, bias], rtol=1e-5)
 
 
 def test_gradient_is_clipped_by_its_global_norm_before_the_decay():
-    model = dense(2)
+    model = vectors.dense(2)
     targets = np.ones((11, 2), "float32")
     trainer = training.Trainer(
         keras.optimizers.SGD(1.0), weight_decay=0.5, clip_norm=0.3
     )
     trainer.build(model)
     weights = model.get_weights()
-    gradients = error_step(*weights, INPUTS, targets)
+    gradients = vectors.error_step(*weights, vectors.INPUTS, targets)
     norm = np.sqrt(sum((g**2).sum() for g in gradients))
     assert norm > 0.3
     expected = [
         w - (g * 0.3 / norm + 0.5 * w)
         for w, g in zip(weights, gradients, strict=True)
     ]
-    trainer.step(model, squared_error, INPUTS, targets)
-    assert_all_close(model.get_weights(), expected, rtol=1e-5, atol=1e-7)
+    trainer.step(model, vectors.squared_error, vectors.INPUTS, targets)
+    vectors.assert_all_close(
+        model.get_weights(), expected, rtol=1e-5, atol=1e-7
+    )
 
 
 def test_step_reports_the_mean_loss():
-    model = dense(2)
+    model = vectors.dense(2)
     targets = np.ones((11, 2), "float32")
     trainer = training.Trainer(keras.optimizers.SGD(0.1))
     trainer.build(model)
-    expected = ((targets - model(INPUTS)) ** 2).numpy().sum(axis=1)
-    found, update = trainer.step(model, squared_error, INPUTS, targets)
+    expected = ((targets - model(vectors.INPUTS)) ** 2).numpy().sum(axis=1)
+    found, update = trainer.step(
+        model, vectors.squared_error, vectors.INPUTS, targets
+    )
     np.testing.assert_allclose(found.losses, expected, rtol=1e-5)
     np.testing.assert_allclose(update.loss, expected.mean(), rtol=1e-5)
     assert update.finite
 
 
-def test_losses_of_the_model_count_once_for_each_example():
-    model = dense(2, kernel_regularizer=keras.regularizers.L2(0.5))
-    targets = np.ones((11, 2), "float32")
-    kernel, bias = model.get_weights()
-    found = gradients.backward(model, squared_error, INPUTS, targets)
-    gradient = error_step(kernel, bias, INPUTS, targets)[0] + kernel
-    np.testing.assert_allclose(found.gradients[0] / 11, gradient, rtol=1e-5)
-    expected = squared_error(targets, model(INPUTS)) + 0.5 * (kernel**2).sum()
-    np.testing.assert_allclose(found.losses, expected, rtol=1e-5)
-
-
-def test_weight_without_influence_and_embedding_have_a_gradient():
-    inputs = keras.Input((1,), dtype="int32")
-    x = layers.Flatten()(layers.Embedding(5, 2)(inputs))
-    model = keras.Model(inputs, [layers.Dense(3)(x), layers.Dense(3)(x)])
-    found = gradients.backward(
-        model,
-        lambda labels, outputs: losses.CrossEntropy()(labels, outputs[0]),
-        tf.constant([[1], [4]]),
-        tf.constant([0, 1]),
-    )
-    embedding, kernel, bias, *unused = found.gradients
-    assert embedding.shape == (5, 2)
-    assert np.any(embedding[1]) and not np.any(embedding[0])
-    assert np.any(kernel) and np.any(bias)
-    assert_all_close(unused, [np.zeros((2, 3)), np.zeros(3)])
-
-
-# Taps
-
-
-class Tapped(layers.Layer):
-    """Passes its input on, and adds it to the taps that are filling."""
-
-    def call(self, inputs):
-        for tape, taps in FILLING:
-            tape.watch(inputs)
-            taps.append((self, inputs))
-        return inputs
-
-
-FILLING = []
-
-
-@contextlib.contextmanager
-def tap(tape):
-    FILLING.append((tape, []))
-    try:
-        yield FILLING[-1][1]
-    finally:
-        FILLING.pop()
-
-
-def tapped():
-    inputs = keras.Input((4,))
-    x = Tapped()(layers.Dense(5, activation="relu")(inputs))
-    return keras.Model(inputs, layers.Dense(2)(x))
-
-
-def test_tap_gradients_are_of_the_sum_of_the_losses():
-    model = tapped()
-    _, _, gate, head = model.layers
-    targets = np.ones((11, 2), "float32")
-    found = gradients.backward(model, squared_error, INPUTS, targets, tap=tap)
-    ((layer, hidden),) = found.taps
-    assert layer is gate
-    kernel, bias = head.get_weights()
-    expected = 2 * (hidden @ kernel + bias - targets) @ kernel.T
-    np.testing.assert_allclose(
-        found.tap_gradients[0], expected, rtol=1e-4, atol=1e-6
-    )
-
-
-def test_tap_without_influence_has_zero_gradient():
-    model = tapped()
-    found = gradients.backward(
-        model,
-        lambda labels, outputs: tf.stop_gradient(outputs[:, 0]),
-        INPUTS,
-        LABELS,
-        tap=tap,
-    )
-    np.testing.assert_array_equal(found.tap_gradients[0], np.zeros((11, 5)))
-
-
 def test_step_taps_every_replica():
-    strategy = two_replicas()
+    strategy = strategies.two_replicas()
     with strategy.scope():
-        model = tapped()
+        model = vectors.tapped()
         trainer = training.Trainer(keras.optimizers.SGD(0.1))
         trainer.build(model)
 
@@ -234,26 +106,17 @@ def test_step_taps_every_replica():
                     losses.CrossEntropy(),
                     inputs,
                     labels,
-                    tap=tap,
+                    tap=channel_mask.tapped,
                 ),
                 args=batch,
             )
             return found.taps[0][1], found.tap_gradients[0]
 
-        dataset = batches(4, labels=LABELS % 2)
+        dataset = vectors.batches(4, labels=vectors.LABELS % 2)
         distributed = strategy.experimental_distribute_dataset(dataset)
         for results in run(next(iter(distributed))):
             parts = strategy.experimental_local_results(results)
             assert [part.shape for part in parts] == [(2, 5), (2, 5)]
-
-
-def test_backward_in_inference_mode_leaves_moving_statistics():
-    model = normalised()
-    before = model.get_weights()
-    gradients.backward(
-        model, losses.CrossEntropy(), INPUTS, LABELS, training=False
-    )
-    assert_all_close(model.get_weights(), before, rtol=0)
 
 
 # Replicas
@@ -264,8 +127,12 @@ def trained(strategy, build, optimizer, size, **kwargs):
     with strategy.scope():
         model = build()
         trainer = training.Trainer(optimizer(), **kwargs)
-        history = training.fit(
-            model, batches(size), losses.CrossEntropy(), trainer, epochs=3
+        history = fitting.fit(
+            model,
+            vectors.batches(size),
+            losses.CrossEntropy(),
+            trainer,
+            epochs=3,
         )
         return model, trainer, history
 
@@ -276,15 +143,15 @@ def test_two_replicas_train_as_one(size):
         weight_decay=0.1, clip_norm=0.2, exclude_from_weight_decay=["bias"]
     )
     one, two = (
-        trained(strategy, dense, OPTIMIZERS[0], size, **options)
-        for strategy in (one_replica(), two_replicas())
+        trained(strategy, vectors.dense, OPTIMIZERS[0], size, **options)
+        for strategy in (strategies.one_replica(), strategies.two_replicas())
     )
     for left, right in zip(one[2], two[2], strict=True):
         assert left == pytest.approx(right, rel=1e-5)
     for part in (0, 1):
-        assert_all_close(
-            values(one[part].variables),
-            values(two[part].variables),
+        vectors.assert_all_close(
+            vectors.values(one[part].variables),
+            vectors.values(two[part].variables),
             rtol=1e-5,
             atol=1e-6,
         )
@@ -293,21 +160,25 @@ def test_two_replicas_train_as_one(size):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_trains_as_in_a_plain_loop(optimizer):
     keras.utils.set_random_seed(0)
-    model, plain = dense(), optimizer()
+    model, plain = vectors.dense(), optimizer()
     for _ in range(3):
         with tf.GradientTape() as tape:
-            loss = losses.CrossEntropy()(LABELS, model(INPUTS))
+            loss = losses.CrossEntropy()(vectors.LABELS, model(vectors.INPUTS))
             loss = tf.reduce_mean(loss)
         variables = model.trainable_variables
         plain.apply(tape.gradient(loss, variables), variables)
-    actual, _, _ = trained(two_replicas(), dense, optimizer, 11)
-    assert_all_close(
+    actual, _, _ = trained(
+        strategies.two_replicas(), vectors.dense, optimizer, 11
+    )
+    vectors.assert_all_close(
         actual.get_weights(), model.get_weights(), rtol=1e-4, atol=1e-5
     )
 
 
 def test_moving_statistics_are_equal_on_all_replicas():
-    model, _, _ = trained(two_replicas(), normalised, OPTIMIZERS[0], 5)
+    model, _, _ = trained(
+        strategies.two_replicas(), vectors.normalised, OPTIMIZERS[0], 5
+    )
     for weight in model.weights:
         first, second = weight.value.values
         np.testing.assert_array_equal(first, second)
@@ -316,13 +187,13 @@ def test_moving_statistics_are_equal_on_all_replicas():
 
 def test_moving_statistics_are_the_mean_over_replicas_by_examples():
     keras.utils.set_random_seed(0)
-    with two_replicas().scope():
-        model = normalised()
+    with strategies.two_replicas().scope():
+        model = vectors.normalised()
         norm = model.layers[2]
-        hidden = INPUTS[:3] @ model.layers[1].kernel.numpy()
-        training.fit(
+        hidden = vectors.INPUTS[:3] @ model.layers[1].kernel.numpy()
+        fitting.fit(
             model,
-            batches(3).take(1),
+            vectors.batches(3).take(1),
             losses.CrossEntropy(),
             training.Trainer(keras.optimizers.SGD(0.0)),
             steps=1,
@@ -343,63 +214,48 @@ def test_moving_statistics_are_the_mean_over_replicas_by_examples():
 # Losses that are not finite
 
 
-@pytest.mark.parametrize("strategy", [one_replica, two_replicas])
+@pytest.mark.parametrize(
+    "strategy", [strategies.one_replica, strategies.two_replicas]
+)
 def test_loss_that_is_not_finite_changes_nothing(strategy):
-    inputs = INPUTS.copy()
+    inputs = vectors.INPUTS.copy()
     inputs[9] = np.nan
     before = []
     with strategy().scope():
-        model = normalised()
+        model = vectors.normalised()
         trainer = training.Trainer(OPTIMIZERS[0](), weight_decay=0.1)
-        training.fit(
-            model, batches(4), losses.CrossEntropy(), trainer, epochs=1
+        fitting.fit(
+            model, vectors.batches(4), losses.CrossEntropy(), trainer, epochs=1
         )
-        before = values(model.variables + trainer.variables)
+        before = vectors.values(model.variables + trainer.variables)
         with pytest.raises(
             FloatingPointError, match="loss=nan at step 1, which was not"
         ):
-            training.fit(
+            fitting.fit(
                 model,
-                batches(4, inputs[8:], LABELS[8:]),
+                vectors.batches(4, inputs[8:], vectors.LABELS[8:]),
                 losses.CrossEntropy(),
                 trainer,
                 epochs=1,
             )
-    assert_all_close(
-        values(model.variables + trainer.variables), before, rtol=0
+    vectors.assert_all_close(
+        vectors.values(model.variables + trainer.variables), before, rtol=0
     )
 
 
-def test_fit_names_the_step_whose_loss_is_not_finite():
-    inputs = INPUTS.copy()
-    inputs[9] = np.inf
-    model = dense()
-    trainer = training.Trainer(keras.optimizers.SGD(0.1))
-    with pytest.raises(FloatingPointError, match="at step 3"):
-        training.fit(
-            model,
-            batches(4, inputs),
-            losses.CrossEntropy(),
-            trainer,
-            epochs=1,
-        )
-    assert trainer.optimizer.iterations == 2
-    assert np.all(np.isfinite(model.get_weights()[0]))
-
-
 def test_gradient_that_is_not_finite_changes_nothing():
-    model = dense(2)
+    model = vectors.dense(2)
     before = model.get_weights()
     trainer = training.Trainer(keras.optimizers.SGD(0.1))
     trainer.build(model)
     _, update = trainer.step(
         model,
         lambda labels, outputs: tf.sqrt(0 * outputs[:, 0]),
-        INPUTS,
-        LABELS,
+        vectors.INPUTS,
+        vectors.LABELS,
     )
     assert update.loss == 0 and not update.finite
-    assert_all_close(model.get_weights(), before, rtol=0)
+    vectors.assert_all_close(model.get_weights(), before, rtol=0)
 
 
 # Slots
@@ -407,16 +263,18 @@ def test_gradient_that_is_not_finite_changes_nothing():
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_masked_weights_without_gradient_stay_where_they_are(optimizer):
-    model = dense()
+    model = vectors.dense()
     trainer = training.Trainer(optimizer())
     trainer.build(model)
     for _ in range(3):
-        trainer.step(model, losses.CrossEntropy(), INPUTS, LABELS)
+        trainer.step(
+            model, losses.CrossEntropy(), vectors.INPUTS, vectors.LABELS
+        )
     kernel, bias = model.trainable_variables
     mask = np.ones((4, 3), "float32")
     mask[1] = 0
     kernel.assign(kernel * mask)
-    state = values(trainer.variables)
+    state = vectors.values(trainer.variables)
     trainer.mask_slots([(kernel, mask)])
     for slot, old in zip(trainer.variables, state, strict=True):
         if slot.shape == (4, 3):
@@ -426,9 +284,9 @@ def test_masked_weights_without_gradient_stay_where_they_are(optimizer):
             np.testing.assert_allclose(slot.numpy()[~kept], fresh)
         else:
             np.testing.assert_array_equal(slot.numpy(), old)
-    inputs = INPUTS * mask[:, 0]
+    inputs = vectors.INPUTS * mask[:, 0]
     for _ in range(3):
-        trainer.step(model, losses.CrossEntropy(), inputs, LABELS)
+        trainer.step(model, losses.CrossEntropy(), inputs, vectors.LABELS)
     assert np.all(kernel[1] == 0) and np.all(np.isfinite(kernel))
 
 
@@ -448,17 +306,21 @@ def test_slots_of_variables_with_one_path_are_told_apart():
     trainer.mask_slots([(second, np.zeros((4, 4), "float32"))])
     total = [float(tf.reduce_sum(v.value)) for v in trainer.variables[2:]]
     assert total.count(0.0) == 3  # momentum, velocity, largest velocity
-    _, update = trainer.step(model, losses.CrossEntropy(), INPUTS, LABELS)
+    _, update = trainer.step(
+        model, losses.CrossEntropy(), vectors.INPUTS, vectors.LABELS
+    )
     momenta = [v for v in trainer.variables if v.name == "same_kernel_momentum"]
     assert update.finite
     assert np.abs(momenta[0]).mean() > 0.5 > np.abs(momenta[1]).mean()
 
 
 def test_slots_are_masked_on_every_replica():
-    with two_replicas().scope():
-        model = dense()
+    with strategies.two_replicas().scope():
+        model = vectors.dense()
         trainer = training.Trainer(OPTIMIZERS[0]())
-        training.fit(model, batches(4), losses.CrossEntropy(), trainer, steps=2)
+        fitting.fit(
+            model, vectors.batches(4), losses.CrossEntropy(), trainer, steps=2
+        )
         kernel, bias = model.trainable_variables
         trainer.mask_slots([(kernel, np.zeros((4, 3), "float32"))])
     for replica in trainer.variables[2].value.values:
@@ -466,7 +328,7 @@ def test_slots_are_masked_on_every_replica():
 
 
 def test_slots_of_other_shapes_are_refused():
-    model = dense()
+    model = vectors.dense()
     trainer = training.Trainer(keras.optimizers.Adafactor(0.1))
     trainer.build(model)
     with pytest.raises(ValueError, match="slot '.*kernel' of shape .* of Adaf"):
@@ -476,37 +338,41 @@ def test_slots_of_other_shapes_are_refused():
 # Distillation
 
 
-@pytest.mark.parametrize("strategy", [one_replica, two_replicas])
+@pytest.mark.parametrize(
+    "strategy", [strategies.one_replica, strategies.two_replicas]
+)
 def test_student_learns_from_the_teacher(strategy):
     with strategy().scope():
-        teacher, student = dense(), dense()
-        before = values(teacher.variables)
+        teacher, student = vectors.dense(), vectors.dense()
+        before = vectors.values(teacher.variables)
         trainer = training.Trainer(
             keras.optimizers.Adam(0.1), distillation=losses.Distillation(1.0)
         )
-        history = training.fit(
+        history = fitting.fit(
             student,
-            batches(4),
+            vectors.batches(4),
             losses.CrossEntropy(),
             trainer,
             epochs=20,
             teacher=teacher,
         )
     assert history[-1]["loss"] < 0.1 * history[0]["loss"]
-    assert_all_close(values(teacher.variables), before, rtol=0)
+    vectors.assert_all_close(vectors.values(teacher.variables), before, rtol=0)
 
 
 def test_teacher_runs_in_inference_mode():
-    teacher, student = normalised(), dense()
+    teacher, student = vectors.normalised(), vectors.dense()
     teacher.layers[2].moving_mean.assign([5.0, 4.0, 3.0, 2.0, 1.0])
     distillation = losses.Distillation(1.0)
     trainer = training.Trainer(
         keras.optimizers.SGD(0.1), distillation=distillation
     )
     trainer.build(student, teacher)
-    logits = teacher(INPUTS, training=False)
-    expected = distillation(0.0, student(INPUTS), logits)
-    found, _ = trainer.step(student, losses.CrossEntropy(), INPUTS, LABELS)
+    logits = teacher(vectors.INPUTS, training=False)
+    expected = distillation(0.0, student(vectors.INPUTS), logits)
+    found, _ = trainer.step(
+        student, losses.CrossEntropy(), vectors.INPUTS, vectors.LABELS
+    )
     np.testing.assert_allclose(found.losses, expected, rtol=1e-5)
 
 
@@ -515,7 +381,7 @@ def test_distillation_needs_a_teacher_and_one_output():
         keras.optimizers.SGD(0.1), distillation=losses.Distillation()
     )
     with pytest.raises(ValueError, match="needs a teacher. Received: teacher="):
-        trainer.build(dense())
+        trainer.build(vectors.dense())
     inputs = keras.Input((4,))
     model = keras.Model(inputs, [layers.Dense(3)(inputs), inputs])
     with pytest.raises(ValueError, match="with one output. Received: .* 2"):
@@ -548,176 +414,8 @@ def test_two_weight_decays_are_refused():
 
 def test_trainer_keeps_to_one_model():
     trainer = training.Trainer(keras.optimizers.SGD(0.1))
-    model = dense()
+    model = vectors.dense()
     trainer.build(model)
     trainer.build(model)
     with pytest.raises(ValueError, match="of one model. .*; make a new Train"):
-        trainer.build(dense())
-
-
-# fit
-
-
-def test_history_has_a_record_for_each_epoch():
-    records = []
-    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
-        [3, 5], [0.3, 0.2, 0.1]
-    )
-    history = training.fit(
-        dense(),
-        batches(4),
-        losses.CrossEntropy(),
-        training.Trainer(keras.optimizers.SGD(schedule)),
-        steps=8,
-        validation_data=batches(11),
-        on_record=records.append,
-    )
-    assert records == history
-    assert [r["epoch"] for r in history] == [1, 2, 3]
-    assert [r["step"] for r in history] == [3, 6, 8]
-    rates = [r["learning_rate"] for r in history]
-    np.testing.assert_allclose(rates, [0.3, 0.1, 0.1])
-    assert list(history[0]) == [
-        "epoch",
-        "step",
-        "loss",
-        "learning_rate",
-        "validation_loss",
-        "validation_accuracy",
-    ]
-
-
-def test_infinite_dataset_is_read_for_some_steps():
-    (record,) = training.fit(
-        dense(),
-        batches(4).repeat(),
-        losses.CrossEntropy(),
-        training.Trainer(keras.optimizers.SGD(0.1)),
-        steps=7,
-    )
-    assert record["step"] == 7
-
-
-@pytest.mark.parametrize(
-    "duration, message",
-    [
-        ({}, "Exactly one .* Received: epochs=None, steps=None"),
-        ({"epochs": 1, "steps": 1}, "Exactly one .* epochs=1, steps=1"),
-        ({"epochs": 0}, "1 or more. Received: epochs=0, steps=None"),
-        ({"steps": 0}, "1 or more. Received: epochs=None, steps=0"),
-        ({"epochs": 1}, "an infinite dataset, epochs=1; give `steps`"),
-    ],
-)
-def test_duration_must_be_clear(duration, message):
-    with pytest.raises(ValueError, match=message):
-        training.fit(
-            dense(),
-            batches(4).repeat(),
-            losses.CrossEntropy(),
-            training.Trainer(keras.optimizers.SGD(0.1)),
-            **duration,
-        )
-
-
-def test_dataset_that_can_be_read_once_is_refused():
-    once = iter(list(batches(4)))
-    dataset = tf.data.Dataset.from_generator(
-        lambda: once, output_signature=batches(4).element_spec
-    )
-    with pytest.raises(ValueError, match="Received: 0 batches in epoch 2"):
-        training.fit(
-            dense(),
-            dataset,
-            losses.CrossEntropy(),
-            training.Trainer(keras.optimizers.SGD(0.1)),
-            steps=7,
-        )
-
-
-@pytest.mark.parametrize(
-    "training_labels, validation_labels",
-    [(LABELS + 2, LABELS), (LABELS, LABELS + 2)],
-)
-def test_bad_batch_is_refused_before_training(
-    training_labels, validation_labels
-):
-    model = dense()
-    before = model.get_weights()
-    with pytest.raises(ValueError, match="Received: labels 3, 4"):
-        training.fit(
-            model,
-            batches(4, labels=training_labels),
-            losses.CrossEntropy(),
-            training.Trainer(keras.optimizers.SGD(0.1)),
-            epochs=1,
-            validation_data=batches(4, labels=validation_labels),
-        )
-    assert_all_close(model.get_weights(), before, rtol=0)
-
-
-def test_resumed_training_equals_uninterrupted(tmp_path):
-    def parts():
-        keras.utils.set_random_seed(0)
-        trainer = training.Trainer(keras.optimizers.Nadam(0.1))
-        model = normalised()
-        trainer.build(model)
-        state = tf.train.Checkpoint(state=model.variables + trainer.variables)
-        return model, trainer, state
-
-    def train(model, trainer):
-        training.fit(
-            model, batches(4), losses.CrossEntropy(), trainer, epochs=2
-        )
-
-    model, trainer, state = parts()
-    train(model, trainer)
-    path = state.write(str(tmp_path / "state"))
-    train(model, trainer)
-    expected = values(model.variables)
-    model, trainer, state = parts()
-    state.read(path).assert_consumed()
-    train(model, trainer)
-    assert_all_close(values(model.variables), expected, rtol=0)
-
-
-# evaluate
-
-
-@pytest.mark.parametrize("strategy", [one_replica, two_replicas])
-@pytest.mark.parametrize(
-    "labels", [LABELS, LABELS[:, None], np.eye(3, dtype="float32")[LABELS]]
-)
-def test_evaluation_is_exact_over_all_examples(strategy, labels):
-    with strategy().scope():
-        model = normalised()
-        measures = training.evaluate(
-            model, batches(5, labels=labels), losses.CrossEntropy()
-        )
-    logits = model(INPUTS, training=False).numpy()
-    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    expected = -log_softmax[np.arange(11), LABELS].mean()
-    np.testing.assert_allclose(measures["loss"], expected, rtol=1e-5)
-    hits = (logits.argmax(axis=1) == LABELS).mean()
-    np.testing.assert_allclose(measures["accuracy"], hits)
-
-
-def test_model_with_several_outputs_has_no_accuracy():
-    inputs = keras.Input((4,))
-    model = keras.Model(inputs, [layers.Dense(3)(inputs), inputs])
-    measures = training.evaluate(
-        model, batches(4), lambda labels, outputs: outputs[1][:, 0]
-    )
-    np.testing.assert_allclose(measures["loss"], INPUTS[:, 0].mean(), rtol=1e-5)
-    assert list(measures) == ["loss"]
-
-
-def test_model_with_one_score_has_no_accuracy():
-    measures = training.evaluate(
-        dense(1), batches(4), lambda labels, outputs: outputs[:, 0]
-    )
-    assert list(measures) == ["loss"]
-
-
-def test_empty_dataset_cannot_be_evaluated():
-    with pytest.raises(ValueError, match="not be empty. Received: 0 batches"):
-        training.evaluate(dense(), batches(4).take(0), losses.CrossEntropy())
+        trainer.build(vectors.dense())

@@ -97,7 +97,8 @@ def _mean_moments(model, statistics, dataset, batches):
 
 
 def _trainable_norms(model):
-    # `layers` ends at wrappers, and at layers that hold layers of their own.
+    # Nothing public finds all: `layers` ends at wrappers and at layers that
+    # hold layers of their own, `tf.train.TrackableView` at lists of layers.
     return [
         layer
         for layer in model._flatten_layers()

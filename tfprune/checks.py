@@ -52,7 +52,42 @@ def check_batch(model, dataset, loss_fn):
             model's, if a label is not one of the classes, or if the loss is
             not one number for each example.
     """
-    inputs, labels = _first_batch(dataset)
+    check_pairs(dataset)
+    batch = next(iter(dataset.take(1)), None)
+    if batch is None:
+        raise ValueError("The dataset must not be empty. Received: 0 batches.")
+    check_examples(model, *batch, loss_fn)
+
+
+def check_pairs(dataset):
+    """Raises an error if a dataset does not yield pairs; reads nothing of it.
+
+    Args:
+        dataset: Anything; it must be a `tf.data.Dataset` of two parts.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    element = getattr(dataset, "element_spec", None)
+    if not isinstance(element, tuple) or len(element) != 2:
+        raise ValueError(
+            "The dataset must be a tf.data.Dataset that yields (inputs, "
+            f"labels). Received: {dataset!r}."
+        )
+
+
+def check_examples(model, inputs, labels, loss_fn):
+    """Raises an error if a batch, the model and the loss do not fit.
+
+    Args:
+        model: As for `check_batch`.
+        inputs: A batch, [batch, ...], or a nest of them.
+        labels: Of these inputs.
+        loss_fn: As for `check_batch`.
+
+    Raises:
+        ValueError: As for `check_batch`.
+    """
     _check_inputs(model, inputs)
     outputs = model(inputs, training=False)
     if losses_lib.are_classes(labels, outputs):
@@ -98,19 +133,6 @@ def check_optimizer(optimizer):
                 f"Received: {name}={value}; to clip, pass `clip_norm` to the "
                 "Trainer."
             )
-
-
-def _first_batch(dataset):
-    element = getattr(dataset, "element_spec", None)
-    if not isinstance(element, tuple) or len(element) != 2:
-        raise ValueError(
-            "The dataset must be a tf.data.Dataset that yields (inputs, "
-            f"labels). Received: {dataset!r}."
-        )
-    batch = next(iter(dataset.take(1)), None)
-    if batch is None:
-        raise ValueError("The dataset must not be empty. Received: 0 batches.")
-    return batch
 
 
 def _check_inputs(model, inputs):

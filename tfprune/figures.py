@@ -85,6 +85,30 @@ def run(summary, records):
     return drawing
 
 
+def sweep(panels):
+    """Returns drawings of the accuracy over what was removed, two in a row.
+
+    Args:
+        panels: {title: {name: {fraction of the multiply-accumulates: accuracy
+            without it}}}, an even number of the same names.
+    """
+    drawing = _figure(10, 0.5 + 3.4 * len(panels) / 2)
+    grid = drawing.subplots(
+        len(panels) // 2, 2, sharex=True, sharey=True, squeeze=False
+    )
+    for axes, (title, curves) in zip(grid.flat, panels.items(), strict=True):
+        for name, curve in curves.items():
+            axes.plot(curve.keys(), curve.values(), ".-", label=name)
+        axes.xaxis.set_major_formatter(PERCENT())
+        axes.yaxis.set_major_formatter(PERCENT())
+        _style(axes, "y")
+        axes.set_title(title, **TITLE)
+    drawing.supxlabel("multiply-accumulates removed", fontsize=10)
+    drawing.supylabel("test accuracy", fontsize=10)
+    _legend(drawing, grid[0, 0].get_legend_handles_labels()[0])
+    return drawing
+
+
 def _figure(width, height):
     return figure.Figure((width, height), dpi=120, layout="constrained")
 

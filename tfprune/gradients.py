@@ -15,14 +15,12 @@ class Backward(NamedTuple):
 
     Attributes:
         losses: [batch], the model's own losses included.
-        outputs: What the model returned.
         gradients: A tensor for each of `model.trainable_variables`.
         taps: `(layer, tensor)` pairs, in the order of the calls.
         tap_gradients: A tensor for each tapped tensor, of its shape.
     """
 
     losses: tf.Tensor
-    outputs: tf.Tensor
     gradients: list
     taps: list
     tap_gradients: list
@@ -68,4 +66,4 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
         tf.math.multiply_no_nan(tf.convert_to_tensor(gradient), present)
         for gradient in gradients
     ]
-    return Backward(losses, outputs, gradients, taps, tap_gradients)
+    return Backward(losses, gradients, taps, tap_gradients)

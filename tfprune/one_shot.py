@@ -1,22 +1,28 @@
 """Accuracy of a model pruned once, without any training afterwards."""
 
+import functools
+import itertools
+import json
 import pathlib
 
 from absl import logging
-from matplotlib import figure
-from matplotlib import ticker
+import keras
 import numpy as np
 
 from tfprune import batch_norm
 from tfprune import budgets
+from tfprune import checks
+from tfprune import evaluation
+from tfprune import figures
 from tfprune import files
 from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import report
+from tfprune import runs
 from tfprune import scoring
-from tfprune import training
 
 AT_ONCE, REESTIMATED = "at once", "BN re-estimated"
+BASE = {"part": "", "criterion": "base", "removed": 0.0, "when": AT_ONCE}
 
 
 def one_shot(
@@ -31,131 +37,229 @@ def one_shot(
     score_data=None,
     score_batches=None,
     bn_batches=50,
+    seed=None,
+    config=None,
+    command=None,
+    on_record=None,
 ):
     """Measures what several criteria leave of a model at several budgets.
 
     Each mask is measured at once, and again after the statistics of all batch
-    normalisations were re-estimated on training batches. Writes
-    `records.jsonl`, from which a stopped sweep goes on, `one_shot.md` and
-    `one_shot.png`.
+    normalisations were re-estimated on training batches. The same call goes on
+    where a stopped sweep stood, and on a finished one returns its records.
 
     Args:
-        model: A trained `keras.Model`.
-        criteria: `{name: criterion}`.
-        dataset: Training batches, to re-estimate on.
-        test_data: Batches to measure the accuracy on.
+        model: A trained `keras.Model`, made under the current strategy; left
+            as it is.
+        criteria: As for `score`.
+        dataset: `tf.data.Dataset` of batched training data to re-estimate on.
+            It must give the same batches in every process, as for `prune`.
+        test_data: Dataset to measure the accuracy on.
         loss_fn: Function `(labels, outputs)` to one loss per example, [batch].
-        output_dir: Folder of the results.
+        output_dir: Folder for `one_shot.md`, `one_shot.png`, `records.jsonl`,
+            `scores.json` and `report.json`.
         removed: Fractions of the multiply-accumulates to remove.
         frozen: {title of a part of the table: names of layers that stay, as
             for `trace`}. Defaults to one part, in which none do.
         score_data: Batches to score on. Defaults to `dataset`.
         score_batches: How many of them. Defaults to all.
         bn_batches: How many batches to re-estimate on. Defaults to 50.
+        seed: Seed of every random draw from here on, as for
+            `keras.utils.set_random_seed`. Defaults to None: not set.
+        config: Text that says how the sweep was set up; one in the same folder
+            with another text is refused. Defaults to None.
+        command: The command line, for the report. Defaults to None.
+        on_record: Function that is called with each new record and
+            `(records, all)`, how many there are by now and at the end.
+            Defaults to None.
 
     Returns:
-        A list of records of `part`, `criterion`, `when`, `removed` and
-        `accuracy`.
+        A list of records of `part`, `criterion`, `removed`, `when`, `loss` and
+        `accuracy`; the first is that of the model itself.
+
+    Raises:
+        ValueError: If model, data, settings or folder do not fit.
+        OSError: If the folder cannot be written.
     """
     folder = pathlib.Path(output_dir)
-    records = folder / "records.jsonl"
-    done = {_key(record) for record in report.read_records(records)}
+    if runs.is_finished(folder, config):
+        logging.info("Nothing to do: %s holds a finished run.", folder)
+        return report.read_records(folder / "records.jsonl")
+    parts = {"all": ()} if frozen is None else frozen
     score_data = dataset if score_data is None else score_data
-
-    def note(accuracy, **what):
-        if _key(what) not in done:
-            report.append_record(records, {**what, "accuracy": accuracy()})
-            logging.info("%s", report.read_records(records)[-1])
-
-    def measure(each):
-        return training.evaluate(each, test_data, loss_fn)["accuracy"]
-
-    base = {"part": "", "criterion": "base", "when": AT_ONCE, "removed": 0.0}
-    note(lambda: measure(model), **base)
-    for part, names in (frozen or {"all": ()}).items():
-        graph = graph_lib.trace(model, names)
-        masked = masking.mask_model(model, graph)
-        weights = masked.get_weights()
-        scores = _scores(folder, part, lambda: scoring.score(
-            masked, graph, criteria, score_data, loss_fn, score_batches
-        ))
-        everything = np.ones(graph.num_units, bool)
-        for criterion in criteria:
-            for share in removed:
-                budget = budgets.Budget(macs=1 - share)
-                keep = budgets.select(
-                    scores[criterion], graph, everything, budget
+    criteria = scoring.named(criteria)
+    checks.check_run(model, (test_data,), loss_fn)
+    _check_removed(model, parts, removed)
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    measure = functools.partial(_measures, test_data, loss_fn)
+    with runs.claimed(folder, config) as own:
+        total = 1 + 2 * len(parts) * len(criteria) * len(removed)
+        notes = _Notes(folder, own, total, on_record)
+        notes.catch_up(dataset, score_data)
+        if BASE not in notes:
+            notes.add(BASE, measure(model))
+        for title, names in parts.items():
+            part = _Part(model, names)
+            if title not in notes.scores:
+                scores = scoring.score(
+                    part.masked,
+                    part.graph,
+                    criteria,
+                    score_data,
+                    loss_fn,
+                    score_batches,
                 )
-                what = {"part": part, "criterion": criterion, "removed": share}
-                masked.set_weights(weights)
-                masking.set_mask(masked, graph, keep)
-                note(lambda: measure(masked), when=AT_ONCE, **what)
-                if _key({**what, "when": REESTIMATED}) not in done:
-                    batch_norm.reestimate(masked, dataset, bn_batches)
-                note(lambda: measure(masked), when=REESTIMATED, **what)
-    rows = report.read_records(records)
-    files.write_text(folder / "one_shot.md", _markdown(rows))
+                notes.add_scores(title, scores)
+            for what in _trials(title, criteria, removed):
+                if what in notes:
+                    continue
+                scores = notes.scores[title][what["criterion"]]
+                part.prune(scores, what["removed"])
+                if what["when"] == REESTIMATED:
+                    batch_norm.reestimate(part.masked, dataset, bn_batches)
+                notes.add(what, measure(part.masked))
+        _write(own, notes.records, {"seed": seed, "command": command})
+    return notes.records
+
+
+def markdown(records):
+    """Returns the accuracies of a sweep as a title and a table for each part.
+
+    Args:
+        records: As `one_shot` returns them.
+    """
+    text = [f"Test accuracy of the base model: {records[0]['accuracy']:.2%}."]
+    for title, rows in _tables(records).items():
+        shares = [f"{share:.0%}" for share in next(iter(rows.values()))]
+        cells = [
+            (name, *(f"{100 * accuracy:.1f}" for accuracy in row.values()))
+            for name, row in rows.items()
+        ]
+        table = report.grid(("MACs removed", *shares), cells, shares)
+        text += [f"{title}:", table]
+    return "\n\n".join(text) + "\n"
+
+
+class _Notes:
+    """What is known of a sweep: its records, and the scores of its parts."""
+
+    def __init__(self, folder, own, total, on_record):
+        self.records = report.read_records(folder / "records.jsonl")
+        self.scores = {}  # {title of a part: {criterion: [num_units]}}
+        if (folder / "scores.json").exists():
+            self.scores = json.loads((folder / "scores.json").read_text())
+        self._own = own
+        self._total = total
+        self._on_record = on_record
+
+    def __contains__(self, what):
+        return any(what.items() <= record.items() for record in self.records)
+
+    def catch_up(self, dataset, score_data):
+        """Begins the epochs that a sweep which was stopped had begun.
+
+        What a shuffle gives depends on how many began before.
+        """
+        for _ in self.scores:
+            iter(score_data)
+        for record in self.records:
+            if record["when"] == REESTIMATED:
+                iter(dataset)
+
+    def add(self, what, measures):
+        """Writes the measures of a mask down."""
+        record = {**what, **measures}
+        logging.info("%s", record)
+        report.append_record(self._own / "records.jsonl", record)
+        self.records.append(record)
+        if self._on_record is not None:
+            self._on_record(record, (len(self.records), self._total))
+
+    def add_scores(self, title, scores):
+        """Writes the scores of a part down."""
+        self.scores[title] = {k: v.tolist() for k, v in scores.items()}
+        files.write_text(self._own / "scores.json", json.dumps(self.scores))
+
+
+class _Part:
+    """A copy of a model that is pruned in one way after the other."""
+
+    def __init__(self, model, frozen):
+        self.graph = graph_lib.trace(model, frozen)
+        self.masked = masking.mask_model(model, self.graph)
+        self._values = [x.numpy() for x in self.masked.variables]
+
+    def prune(self, scores, share):
+        """Goes back to the trained model, and masks a share of it."""
+        keep = _select(self.graph, scores, share)
+        for variable, value in zip(
+            self.masked.variables, self._values, strict=True
+        ):
+            variable.assign(value)
+        masking.set_mask(self.masked, self.graph, keep)
+
+
+def _trials(title, criteria, removed):
+    """Yields what each record of a part is of."""
+    for name, share in itertools.product(criteria, removed):
+        for when in (AT_ONCE, REESTIMATED):
+            yield {
+                "part": title,
+                "criterion": name,
+                "removed": share,
+                "when": when,
+            }
+
+
+def _select(graph, scores, share):
+    everything = np.ones(graph.num_units, bool)
+    budget = budgets.Budget(macs=1 - share)
+    return budgets.select(scores, graph, everything, budget)
+
+
+def _measures(test_data, loss_fn, model):
+    measures = evaluation.evaluate(model, test_data, loss_fn)
+    if "accuracy" not in measures:
+        raise ValueError(
+            "The model must have one output, with a score for each class. "
+            f"Received: {model.name!r}, which has no accuracy."
+        )
+    return measures
+
+
+def _check_removed(model, parts, removed):
+    """Raises an error if a part of the model cannot lose that much."""
+    if not removed or not all(0 < share < 1 for share in removed):
+        raise ValueError(
+            "`removed` must hold fractions in (0, 1). "
+            f"Received: removed={removed}."
+        )
+    for names in parts.values():
+        graph = graph_lib.trace(model, names)
+        _select(graph, np.zeros(graph.num_units), max(removed))
+
+
+def _write(folder, records, origin):
+    """Writes the table, the drawing and the report, `report.json` last."""
+    files.write_text(folder / "one_shot.md", markdown(records))
+    base = {0.0: records[0]["accuracy"]}
+    panels = {
+        title: {name: base | row for name, row in rows.items()}
+        for title, rows in _tables(records).items()
+    }
     with files.atomic(folder / "one_shot.png") as partial:
-        _drawing(rows).savefig(partial, dpi=120)
-    return rows
+        figures.sweep(panels).savefig(partial)
+    summary = {"records": records, **origin, "versions": report.versions()}
+    text = json.dumps(summary, indent=2)
+    files.write_text(folder / "report.json", f"{text}\n")
 
 
-def _scores(folder, part, score):
-    path = folder / f"scores {part}.npz"
-    if not path.exists():
-        scores = score()
-        with files.atomic(path) as partial:
-            np.savez(partial, **scores)
-    return dict(np.load(path))
-
-
-def _key(record):
-    return tuple(record[k] for k in ("part", "criterion", "when", "removed"))
-
-
-def _table(rows):
-    """Returns {(part, when): {criterion: {removed: accuracy}}}."""
-    table = {}
-    for row in rows:
-        if row["criterion"] != "base":
-            block = table.setdefault((row["part"], row["when"]), {})
-            line = block.setdefault(row["criterion"], {})
-            line[row["removed"]] = row["accuracy"]
-    return table
-
-
-def _markdown(rows):
-    base = rows[0]["accuracy"]
-    text = [f"Test accuracy of the base model: {base:.2%}.\n"]
-    for (part, when), block in _table(rows).items():
-        shares = list(next(iter(block.values())))
-        head = ["MACs removed", *(f"{share:.0%}" for share in shares)]
-        text.append(f"\n{part}, {when}:\n")
-        text.append("| " + " | ".join(head) + " |")
-        text.append("|---" + "|--:" * len(shares) + "|")
-        for criterion, line in block.items():
-            cells = [criterion, *(f"{100 * line[s]:.1f}" for s in shares)]
-            text.append("| " + " | ".join(cells) + " |")
-    return "\n".join(text) + "\n"
-
-
-def _drawing(rows):
-    table = _table(rows)
-    columns = min(2, len(table))
-    lines = -(-len(table) // columns)
-    drawing = figure.Figure((5 * columns, 3.4 * lines), layout="constrained")
-    grid = drawing.subplots(lines, columns, sharey=True, squeeze=False)
-    for axes, ((part, when), block) in zip(grid.flat, table.items()):
-        for criterion, line in block.items():
-            values = {0.0: rows[0]["accuracy"], **line}
-            axes.plot(values.keys(), values.values(), ".-", label=criterion)
-        axes.set_title(f"{part}, {when}", loc="left", fontsize=10)
-        axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
-        axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-        axes.grid(alpha=0.3)
-    for axes in grid[-1]:
-        axes.set_xlabel("multiply-accumulates removed")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("test accuracy")
-    grid[0, 0].legend(fontsize=8)
-    return drawing
+def _tables(records):
+    """Returns {title: {criterion: {removed: accuracy}}}."""
+    tables = {}
+    for record in records[1:]:
+        title = f"{record['part']}, {record['when']}"
+        row = tables.setdefault(title, {}).setdefault(record["criterion"], {})
+        row[record["removed"]] = record["accuracy"]
+    return tables

@@ -10,8 +10,10 @@ import keras
 
 from tfprune import checks
 from tfprune import costs
+from tfprune import evaluation
 from tfprune import exporting
 from tfprune import files
+from tfprune import fitting
 from tfprune import program
 from tfprune import report
 from tfprune import runs
@@ -58,7 +60,7 @@ class Pretraining:
                 and `(epoch, epochs)`. Defaults to None.
 
         Returns:
-            The records, as of `training.fit`.
+            The records, as of `fitting.fit`.
 
         Raises:
             ValueError: If model, data and loss do not fit.
@@ -69,7 +71,7 @@ class Pretraining:
             if on_record is not None:
                 on_record(record, (record["epoch"], self.epochs))
 
-        return training.fit(
+        return fitting.fit(
             model,
             dataset,
             loss_fn,
@@ -202,7 +204,7 @@ def _measures(model, test_data, loss_fn):
     measures = (
         {}
         if test_data is None
-        else training.evaluate(model, test_data, loss_fn)
+        else evaluation.evaluate(model, test_data, loss_fn)
     )
     return {
         "accuracy": measures.get("accuracy"),

@@ -12,12 +12,12 @@ import tensorflow as tf
 from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
+from tfprune import evaluation
 from tfprune import graph as graph_lib
 from tfprune import program
 from tfprune import report
 from tfprune import runs
 from tfprune import timing
-from tfprune import training
 
 CHECKPOINTS = 3  # How many are kept.
 
@@ -111,7 +111,7 @@ def prune(
             record["macs_kept"] = record["macs"] / dense
             now = record["pruned"] or record["round"] % validation_freq == 0
             if validation_data is not None and (now or method.done):
-                measures = training.evaluate(
+                measures = evaluation.evaluate(
                     method.model, validation_data, loss_fn
                 )
                 record["validation_loss"] = measures["loss"]
@@ -243,7 +243,7 @@ def _compare(model, small, test_data, loss_fn):
         measures = (
             {}
             if test_data is None
-            else training.evaluate(each, test_data, loss_fn)
+            else evaluation.evaluate(each, test_data, loss_fn)
         )
         figures[name] = {
             "accuracy": measures.get("accuracy"),

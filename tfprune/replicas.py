@@ -63,6 +63,15 @@ def distribute(dataset, *replica_fns):
     return batches, *map(on_replicas, replica_fns)
 
 
+def gather(batch):
+    """Returns a batch of `distribute`: the part of this machine, as one."""
+    strategy = tf.distribute.get_strategy()
+    return tf.nest.map_structure(
+        lambda part: tf.concat(strategy.experimental_local_results(part), 0),
+        batch,
+    )
+
+
 def sum_over_replicas(values):
     """Returns the sums of a nest of tensors; in replica context."""
     if not tf.nest.flatten(values):

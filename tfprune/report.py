@@ -143,6 +143,19 @@ def table(summary):
     )
 
 
+def grid(titles, rows, numbers=NUMBERS):
+    """Returns a table in Markdown.
+
+    Args:
+        titles: Of the columns.
+        rows: Tuples of text, each as long as `titles`.
+        numbers: Titles of the columns that align to the right.
+    """
+    ruler = ("---:" if title in numbers else "---" for title in titles)
+    lines = ("| " + " | ".join(row) + " |" for row in (titles, ruler, *rows))
+    return "\n".join(lines)
+
+
 def _plain(value):
     """Returns `value` in the types of JSON; None for what is not finite."""
     if isinstance(value, dict):
@@ -227,22 +240,16 @@ def _markdown(title, summary, drawings):
     command = summary.get("command")
     parts = [
         f"# {title}",
-        _grid(HEADLINE, _headline(summary)),
+        grid(HEADLINE, _headline(summary)),
         _proof(summary["verification"]),
         *(f"![{name}](figures/{name}.png)" for name in drawings),
         "## Layers",
-        _grid(LAYERS, _layers(summary["layers"])),
+        grid(LAYERS, _layers(summary["layers"])),
         "## Made by",
         *([f"```sh\n{command}\n```"] if command else []),
-        _grid(("what", "value"), _origin(summary)),
+        grid(("what", "value"), _origin(summary)),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _grid(titles, rows):
-    ruler = ("---:" if title in NUMBERS else "---" for title in titles)
-    lines = ("| " + " | ".join(row) + " |" for row in (titles, ruler, *rows))
-    return "\n".join(lines)
 
 
 def _origin(summary):

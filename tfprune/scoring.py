@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfprune import checks
 from tfprune import gradients
 from tfprune import masking
 from tfprune import program
 from tfprune import replicas
 from tfprune.criteria import base
 from tfprune.layers import channel_mask
-from tfprune.rules import base as rules
 
 
 def score(masked, graph, criteria, dataset, loss_fn, batches=None):
@@ -32,9 +32,11 @@ def score(masked, graph, criteria, dataset, loss_fn, batches=None):
         {name: float [num_units]}, averaged over batches; bigger means keep.
 
     Raises:
-        ValueError: If the dataset is empty or shorter than `batches`, two
-            criteria have one name, or a score is not finite.
+        ValueError: If the first batch, the model and the loss do not fit, the
+            dataset is empty or shorter than `batches`, two criteria have one
+            name, or a score is not finite.
     """
+    checks.check_pairs(dataset)
     scorer = Scorer(masked, graph, criteria, loss_fn)
 
     def scores_of(inputs, labels):
@@ -45,6 +47,9 @@ def score(masked, graph, criteria, dataset, loss_fn, batches=None):
     distributed, step = replicas.distribute(dataset, scores_of)
     totals, count = dict.fromkeys(scorer.criteria, 0.0), 0
     for batch in distributed:
+        if count == 0:
+            # Another pass, for the check alone, would turn a shuffle.
+            checks.check_examples(masked, *replicas.gather(batch), loss_fn)
         for name, scores in step(batch).items():
             totals[name] = totals[name] + scores.numpy()
         count += 1
@@ -76,11 +81,14 @@ class Scorer:
         self._loss_fn = loss_fn
         self._program = program.program(masked)
         self._alive = masking.get_mask(masked, graph) & graph.prunable
+        masks = program.layers_by_path(masked)
+        self._layers = {
+            path: masking.unwrapped(layer) for path, layer in masks.items()
+        }
         self._gates = {}  # by `id` of the `ChannelMask`
-        layers = program.layers_by_path(masked)
         for gate in graph.gates.values():
-            path = masking.mask_path(gate)
-            self._gates[id(layers[path])] = path, gate, _chain(layers, gate)
+            path, chain = masking.mask_path(gate), _chain(self._layers, gate)
+            self._gates[id(masks[path])] = path, gate, chain
 
     def pass_over(self, inputs, labels):
         """Returns {name: contributions} of a batch on the current replica."""
@@ -117,9 +125,9 @@ class Scorer:
                 path: gate.node.outputs[0]
                 for path, gate, _ in self._gates.values()
             },
+            self._layers,
             inputs,
             labels,
-            self._model,
             self._program,
             self._graph,
             self._alive,
@@ -137,7 +145,7 @@ class Scorer:
             tf.concat([_channels_last(x, units) for x in tensors], axis=1)
             for tensors in zip(*pairs)
         )
-        return path, base.Tap(chain, output, gradient, _filters(gate, chain))
+        return path, base.Tap(chain, output, gradient)
 
     def reduce(self, contributions):
         """Returns {name: scores [num_units]} from those of all replicas."""
@@ -182,17 +190,12 @@ def named(criteria):
 
 
 def _chain(layers, gate):
-    """Returns the layers of the masked model that lead to a gate."""
+    """Returns the layers that lead to a gate."""
     return tuple(
-        masking.unwrapped(layers[node.path])
+        layers[node.path]
         for node in gate.chain
         if isinstance(node.layer, keras.layers.Layer)
     )
-
-
-def _filters(gate, chain):
-    rule = rules.rule_for(gate.chain[0].layer)
-    return rule.filters(chain[0]) if rule.kernels else None
 
 
 def _channels_last(x, units):

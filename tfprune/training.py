@@ -1,22 +1,18 @@
-"""The training loop: gradients, updates and measures on every replica.
+"""One training step: an optimizer, and what comes between it and a gradient.
 
-One `tf.GradientTape` serves base training, fine-tuning and scoring. `backward`
-and `Trainer.step` are for replica context, inside `strategy.run`; everything
-else is called under `strategy.scope()`.
+`Trainer.step` is for replica context, inside `strategy.run`; everything else
+is called under `strategy.scope()`.
 """
 
 import collections
-import itertools
 import re
 from typing import NamedTuple
 
 import tensorflow as tf
-from absl import logging
 
 from tfprune import batch_norm
 from tfprune import checks
 from tfprune import gradients as gradients_lib
-from tfprune import losses as losses_lib
 from tfprune import replicas
 
 
@@ -231,122 +227,6 @@ class Trainer:
         replica.merge_call(apply_if_finite, args=(parts, finite))
 
 
-def fit(
-    model,
-    dataset,
-    loss_fn,
-    trainer,
-    *,
-    epochs=None,
-    steps=None,
-    validation_data=None,
-    teacher=None,
-    on_record=None,
-):
-    """Trains a model under the current strategy.
-
-    Args:
-        model: A `keras.Model`, made under the strategy; its weights change.
-        dataset: A `tf.data.Dataset` of batched `(inputs, labels)`, read again
-            for every epoch; a batch is split over the replicas.
-        loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
-        trainer: A `Trainer`.
-        epochs: Passes over the dataset, 1 or more.
-        steps: Batches, 1 or more; either `epochs` or `steps` is given.
-        validation_data: A dataset to evaluate after every epoch. Defaults to
-            `None`.
-        teacher: A `keras.Model`, as for `Trainer.build`.
-        on_record: Called with every record once it is made.
-
-    Returns:
-        A list of records, one for each epoch, whole or not. A record is a dict
-        of `epoch` and `step` (from 1), `loss` (mean over the epoch's batches),
-        `learning_rate` (of the next step), `validation_loss` and
-        `validation_accuracy` (see `evaluate`).
-
-    Raises:
-        ValueError: If the model, the dataset and the loss do not fit
-            together; see `checks.check_batch`.
-        FloatingPointError: If the loss or its gradient is not finite. The
-            weights are those from before that step.
-    """
-    _check_duration(dataset, epochs, steps)
-    checks.check_batch(model, dataset, loss_fn)
-    if validation_data is not None:
-        checks.check_batch(model, validation_data, loss_fn)
-    trainer.build(model, teacher)
-    batches, train_step = replicas.distribute(
-        dataset,
-        lambda inputs, labels: trainer.step(model, loss_fn, inputs, labels)[1],
-    )
-    history, step = [], 0
-    for epoch in itertools.count(1):
-        losses = []
-        for batch in batches:
-            step += 1
-            losses.append(_finite_loss(train_step(batch), step))
-            if step == steps:
-                break
-        if not losses:
-            raise ValueError(
-                "The dataset must be one that can be read for every epoch. "
-                f"Received: 0 batches in epoch {epoch}."
-            )
-        record = {
-            "epoch": epoch,
-            "step": step,
-            "loss": sum(losses) / len(losses),
-            "learning_rate": trainer.learning_rate,
-        }
-        if validation_data is not None:
-            measures = evaluate(model, validation_data, loss_fn)
-            record |= {f"validation_{k}": v for k, v in measures.items()}
-        history.append(record)
-        logging.info("Trained: %s", record)
-        if on_record is not None:
-            on_record(record)
-        if epoch == epochs or step == steps:
-            return history
-
-
-def evaluate(model, dataset, loss_fn):
-    """Returns the mean loss and accuracy over all examples of a dataset.
-
-    Args:
-        model: A `keras.Model`, run in inference mode.
-        dataset: A `tf.data.Dataset` of batched `(inputs, labels)`.
-        loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
-
-    Returns:
-        A dict of `loss`, the mean of `loss_fn` without the model's own losses,
-        and `accuracy`, the fraction of examples whose largest output is that
-        of their label. There is no accuracy for a model with several outputs,
-        or with outputs that are not [batch, classes], 2 classes or more.
-    """
-
-    def measure(inputs, labels):
-        outputs = model(inputs, training=False)
-        losses = tf.cast(loss_fn(labels, outputs), tf.float32)
-        sums = {
-            "examples": replicas.count_examples(losses),
-            "loss": tf.reduce_sum(losses),
-        }
-        if losses_lib.are_classes(labels, outputs):
-            classes = losses_lib.class_numbers(labels, outputs)
-            hits = classes == tf.argmax(outputs, axis=-1)
-            sums["accuracy"] = tf.reduce_sum(tf.cast(hits, tf.float32))
-        return replicas.sum_over_replicas(sums)
-
-    batches, measure = replicas.distribute(dataset, measure)
-    totals = collections.Counter()
-    for batch in batches:
-        totals.update({k: float(v) for k, v in measure(batch).items()})
-    if not totals:
-        raise ValueError("The dataset must not be empty. Received: 0 batches.")
-    examples = totals.pop("examples")
-    return {name: total / examples for name, total in totals.items()}
-
-
 def _slots(optimizer, variables):
     """Returns the optimizer's variables of each model variable, by its id.
 
@@ -371,26 +251,3 @@ def _slots(optimizer, variables):
                 f"{type(optimizer).__name__}; train with another optimizer."
             )
     return slots
-
-
-def _check_duration(dataset, epochs, steps):
-    if (epochs is None) == (steps is None) or (epochs or steps or 0) < 1:
-        raise ValueError(
-            "Exactly one of `epochs` and `steps` must be given, 1 or more. "
-            f"Received: epochs={epochs}, steps={steps}."
-        )
-    if epochs and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            "The dataset must end for `epochs` to be counted. "
-            f"Received: an infinite dataset, epochs={epochs}; give `steps`."
-        )
-
-
-def _finite_loss(update, step):
-    if not update.finite:
-        raise FloatingPointError(
-            "The loss and its gradient must be finite. Received: "
-            f"loss={update.loss} at step {step}, which was not applied; lower "
-            "the learning rate, or clip the gradient with `clip_norm`."
-        )
-    return float(update.loss)

@@ -50,6 +50,17 @@ def test_scales_of_tied_layers_add_up():
     np.testing.assert_array_equal(scores[units], [1.5, 5.0])
 
 
+def test_scale_of_a_shared_layer_counts_once():
+    inputs = keras.Input((4, 4, 2))
+    norm = layers.BatchNormalization()
+    x, y = (norm(layers.Conv2D(2, 1, name=n)(inputs)) for n in "ab")
+    x, y = layers.Activation("sigmoid")(x), layers.Activation("sigmoid")(y)
+    model = keras.Model(inputs, head(layers.Concatenate()([x, y])))
+    norm.gamma.assign([1.0, -2.0])
+    graph, scores = score(model)
+    np.testing.assert_array_equal(scores[graph.layer_units("a")], [1.0, 2.0])
+
+
 @pytest.mark.parametrize("norm", [None, layers.BatchNormalization(scale=False)])
 def test_layer_without_a_scale_is_named(norm):
     inputs = keras.Input((4, 4, 2))

@@ -9,11 +9,37 @@ from keras import layers
 from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import scoring
-from tfprune.criteria import base
 from tfprune.criteria import weight_norm
 
-# Three filters of two inputs.
-FILTERS = tf.constant([[1.0, 0.5, 0.0], [-2.0, 0.5, 3.0]])
+
+def score(model, *criteria):
+    """Returns the graph of a model and the scores by each criterion."""
+    graph = graph_lib.trace(model)
+    masked = masking.mask_model(model, graph)
+    inputs = tuple(tf.ones((1, *x.shape[1:])) for x in model.inputs)
+    inputs = inputs if len(inputs) > 1 else inputs[0]
+    data = tf.data.Dataset.from_tensors((inputs, tf.ones((1, 1))))
+    found = scoring.score(
+        masked, graph, dict(enumerate(criteria)), data, squared_error
+    )
+    return graph, *found.values()
+
+
+def squared_error(labels, outputs):
+    return tf.reduce_sum((labels - outputs) ** 2, axis=-1)
+
+
+def head(x):
+    return layers.Dense(1)(layers.GlobalAveragePooling2D()(x))
+
+
+def conv(filters, name):
+    """Returns a convolution of one input channel, whose filters are numbers."""
+    kernel = tf.constant(filters, tf.float32)[None, None, None]
+    layer = layers.Conv2D(len(filters), 1, use_bias=False, name=name)
+    layer.build((None, 4, 4, 1))
+    layer.kernel.assign(kernel)
+    return layer
 
 
 @pytest.mark.parametrize(
@@ -25,10 +51,14 @@ FILTERS = tf.constant([[1.0, 0.5, 0.0], [-2.0, 0.5, 3.0]])
     ],
 )
 def test_norms_by_hand(p, expected):
-    criterion = weight_norm.WeightNorm(p)
-    tap = base.Tap((), None, None, FILTERS)
-    actual = criterion.reduce(criterion.contribution(tap))
-    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+    inputs = keras.Input((2,))
+    hidden = layers.Dense(3, name="hidden")
+    model = keras.Model(inputs, layers.Dense(1)(hidden(inputs)))
+    hidden.kernel.assign([[1.0, 0.5, 0.0], [-2.0, 0.5, 3.0]])
+    graph, found = score(model, weight_norm.WeightNorm(p))
+    np.testing.assert_allclose(
+        found[graph.layer_units("hidden")], expected, rtol=1e-6
+    )
 
 
 def test_all_kernels_that_write_a_unit_count():
@@ -39,21 +69,53 @@ def test_all_kernels_that_write_a_unit_count():
     model = keras.Model(inputs, layers.Dense(1)(x))
     a.kernel.assign([[3.0, 0.0], [0.0, 1.0]])
     b.kernel.assign([[0.0, 0.0], [4.0, -1.0]])
-    graph = graph_lib.trace(model)
-    masked = masking.mask_model(model, graph)
-    data = tf.data.Dataset.from_tensors((tf.ones((1, 2)), tf.ones((1, 1))))
-    criteria = {
-        "one": weight_norm.WeightNorm(1),
-        "two": weight_norm.WeightNorm(2),
-    }
-    found = scoring.score(masked, graph, criteria, data, squared_error)
+    norms = weight_norm.WeightNorm(1), weight_norm.WeightNorm(2)
+    graph, one, two = score(model, *norms)
     units = graph.layer_units("a")
-    np.testing.assert_allclose(found["one"][units], [7.0, 2.0])
-    np.testing.assert_allclose(found["two"][units], [5.0, np.sqrt(2.0)])
+    np.testing.assert_allclose(one[units], [7.0, 2.0])
+    np.testing.assert_allclose(two[units], [5.0, np.sqrt(2.0)])
 
 
-def squared_error(labels, outputs):
-    return tf.reduce_sum((labels - outputs) ** 2, axis=-1)
+def test_kernel_of_a_layer_called_twice_counts_once():
+    a, b = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
+    shared = conv([2.0, -3.0], "shared")
+    x = layers.Add()([shared(a), layers.ReLU()(shared(b))])
+    graph, found = score(keras.Model([a, b], head(x)), weight_norm.WeightNorm())
+    np.testing.assert_allclose(found[graph.layer_units("shared")], [2.0, 3.0])
+
+
+def test_kernel_before_different_normalisations_counts_once():
+    inputs = keras.Input((4, 4, 1))
+    shared = conv([2.0, -3.0], "shared")
+    x, y = (
+        layers.BatchNormalization()(shared(x))
+        for x in (inputs, layers.ReLU()(inputs))
+    )
+    model = keras.Model(inputs, head(layers.Concatenate()([x, y])))
+    graph, found = score(model, weight_norm.WeightNorm())
+    np.testing.assert_allclose(found[graph.layer_units("shared")], [2.0, 3.0])
+
+
+def test_all_kernels_before_a_shared_normalisation_count():
+    inputs = keras.Input((4, 4, 1))
+    first, second = conv([2.0, -3.0], "first"), conv([5.0, 7.0], "second")
+    norm = layers.BatchNormalization()
+    x = layers.Concatenate()([norm(first(inputs)), norm(second(inputs))])
+    graph, found = score(keras.Model(inputs, head(x)), weight_norm.WeightNorm())
+    units = graph.layer_units("first")
+    np.testing.assert_array_equal(units, graph.layer_units("second"))
+    np.testing.assert_allclose(found[units], [7.0, 10.0])
+
+
+def test_filters_of_a_depthwise_convolution_count():
+    inputs = keras.Input((4, 4, 1))
+    depthwise = layers.DepthwiseConv2D(1, use_bias=False)
+    x = depthwise(conv([2.0, -3.0], "first")(inputs))
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    model = keras.Model(inputs, head(x))
+    depthwise.kernel.assign(tf.reshape([10.0, 20.0], (1, 1, 2, 1)))
+    graph, found = score(model, weight_norm.WeightNorm())
+    np.testing.assert_allclose(found[graph.layer_units("first")], [12.0, 23.0])
 
 
 @pytest.mark.parametrize("p", [0, -1])

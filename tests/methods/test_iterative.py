@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import strategies
 from tfprune import budgets
 from tfprune import costs
 from tfprune import criteria
@@ -27,13 +28,6 @@ def one_device():
 
 def one_replica():
     return tf.distribute.MirroredStrategy(["CPU:0"])
-
-
-def two_replicas():
-    # Collectives of a second strategy in one process collide with the first's.
-    return tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
-    )
 
 
 def plain():
@@ -364,7 +358,7 @@ def test_two_replicas_choose_the_units_of_one(size):
     budget = budgets.Budget(macs=0.4)
     results = [
         trained(strategy(), plain, budget, size)
-        for strategy in (two_replicas, one_replica, one_device)
+        for strategy in (strategies.two_replicas, one_replica, one_device)
     ]
     records, masks, weights = results[0]
     for other_records, other_masks, other_weights in results[1:]:
@@ -379,7 +373,7 @@ def test_two_replicas_choose_the_units_of_one(size):
 
 def test_two_replicas_train_all_kinds_of_layers():
     records, masks, weights = trained(
-        two_replicas(),
+        strategies.two_replicas(),
         regular,
         budgets.Budget(units=6),
         size=5,

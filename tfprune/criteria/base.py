@@ -1,4 +1,4 @@
-"""What every criterion shares: the gates it reads and the two hooks."""
+"""What criteria share: the gates or the weights they read, and the hooks."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,21 @@ from tfprune import graph as graph_lib
 
 
 class Tap(NamedTuple):
-    """One gate seen on one batch; uses of a shared gate lie side by side."""
+    """One gate seen on one batch; uses of a shared gate lie side by side.
 
-    layers: tuple  # the chain that the gate closes, e.g. (Conv2D, ReLU)
-    output: tf.Tensor  # [batch, ..., channels]
-    output_grad: tf.Tensor  # [batch, ..., channels], d(per-example loss)
-    filters: tf.Tensor = None  # [fan_in, channels], the kernel of the chain
+    Attributes:
+        layers: The chain that the gate closes, such as (Conv2D, ReLU): of its
+            first use, if it has several.
+        output: [batch, ..., channels].
+        output_grad: [batch, ..., channels], the gradient of the sum of all
+            losses on this replica. In inference mode a row is that of the loss
+            of its example alone; a `BatchNormalization` in training mode makes
+            it depend on the other examples.
+    """
+
+    layers: tuple
+    output: tf.Tensor
+    output_grad: tf.Tensor
 
 
 class Batch(NamedTuple):
@@ -22,10 +31,10 @@ class Batch(NamedTuple):
 
     taps: dict  # {path of the gate: Tap}
     units: dict  # {path of the gate: its units, an array as in `Node`}
+    layers: dict  # {path: layer of the masked model, without its mask}
     inputs: object
     labels: object
-    model: object  # the masked model
-    program: object  # its `Program`
+    program: object  # the `Program` of the masked model
     graph: graph_lib.ChannelGraph
     alive: np.ndarray  # bool [num_units], the units to score
     loss_fn: object
@@ -70,20 +79,28 @@ class Criterion:
             batch: A `Batch`.
 
         Raises:
-            ValueError: If no gate of a unit has what the criterion reads;
+            ValueError: If nothing that the criterion reads belongs to a unit;
                 names the layer.
         """
-        parts, units = [], []
-        for path, tap in batch.taps.items():
-            part = self.contribution(tap)
-            if part is not None:
-                row = batch.units[path].ravel()
-                parts.append(part)
-                units.append(np.broadcast_to(row, part.shape[-1]))
+        return self._by_unit(
+            batch,
+            [
+                (batch.units[path], self.contribution(tap))
+                for path, tap in batch.taps.items()
+            ],
+        )
+
+    def _by_unit(self, batch, pairs):
+        """Adds up pairs of units and what they are given, or None."""
+        pairs = [(units, part) for units, part in pairs if part is not None]
+        units = [
+            np.broadcast_to(units.ravel(), part.shape[-1])
+            for units, part in pairs
+        ]
         units = np.concatenate(units) if units else np.zeros(0, int)
         self._check_all_covered(batch, units)
         total = tf.math.unsorted_segment_sum(
-            tf.transpose(tf.concat(parts, axis=1)),
+            tf.transpose(tf.concat([part for _, part in pairs], axis=1)),
             units,
             batch.graph.num_units,
         )
@@ -94,8 +111,42 @@ class Criterion:
         if len(missed):
             name = batch.graph.owners[int(missed[0])].path
             raise ValueError(
-                f"{self.name} must find what it reads at a gate of every "
-                f"prunable unit. Received none for {len(missed)} units, first "
-                f"of layer {name!r}. Freeze them with "
-                "`trace(model, frozen=...)` or use another criterion."
+                f"{self.name} must find what it reads for every prunable "
+                f"unit. Received none for {len(missed)} units, first of layer "
+                f"{name!r}. Freeze them with `trace(model, frozen=...)` or use "
+                "another criterion."
             )
+
+
+class WeightCriterion(Criterion):
+    """Scores units by the weights of the layers that they leave.
+
+    Subclasses fill in `layer_contribution`, and `reduce` if the score is not
+    the sum. A layer counts once, however often it is called.
+    """
+
+    def layer_contribution(self, layer):
+        """Returns what a layer adds to the scores of its channels.
+
+        Args:
+            layer: A layer of the masked model, without its mask.
+
+        Returns:
+            [channels]; None if it has no weights that this criterion reads.
+        """
+        raise NotImplementedError(
+            f"{self.name} must implement `layer_contribution`."
+        )
+
+    def reduce(self, contributions):
+        """Returns the sums, [num_units]; all replicas see the same weights."""
+        return tf.reduce_mean(contributions, axis=0)
+
+    def contributions(self, batch):
+        pairs = []
+        for node in batch.graph.node_of.values():
+            if node.path in batch.layers:
+                part = self.layer_contribution(batch.layers[node.path])
+                row = None if part is None else part[tf.newaxis]
+                pairs.append((node.outputs[0], row))
+        return self._by_unit(batch, pairs)

@@ -6,19 +6,13 @@ import tensorflow as tf
 from tfprune.criteria import base
 
 
-class BNScale(base.Criterion):
+class BNScale(base.WeightCriterion):
     """`|gamma|` of the batch normalisations of a unit; needs no data."""
 
-    def contribution(self, tap):
-        """Returns `|gamma|`, [1, channels]."""
-        scales = [
-            tf.abs(tf.convert_to_tensor(layer.gamma))
-            for layer in tap.layers
-            if isinstance(layer, keras.layers.BatchNormalization)
-            and layer.gamma is not None
-        ]
-        return tf.add_n(scales)[tf.newaxis] if scales else None
-
-    def reduce(self, contributions):
-        """Returns the scales, [num_units]; all replicas see the same ones."""
-        return tf.reduce_mean(contributions, axis=0)
+    def layer_contribution(self, layer):
+        """Returns `|gamma|`, [channels]."""
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            return None
+        if layer.gamma is None:
+            return None
+        return tf.abs(tf.convert_to_tensor(layer.gamma))

@@ -67,9 +67,12 @@ def _groups(batch):
 
 
 def _inputs(batch):
-    return dict(
-        zip(map(id, batch.program.inputs), tree.flatten(batch.inputs))
-    )
+    """Returns the inputs by the `id` of their symbolic tensors."""
+    inputs, tensors = batch.inputs, batch.program.inputs
+    names = [tensor.name for tensor in tensors]
+    if isinstance(inputs, dict) and inputs.keys() == set(names):
+        inputs = [inputs[name] for name in names]
+    return dict(zip(map(id, tensors), tree.flatten(inputs), strict=True))
 
 
 def _run(call, *args, **kwargs):
@@ -77,15 +80,14 @@ def _run(call, *args, **kwargs):
 
 
 def _losses(batch, values):
-    outputs = tree.map_structure(
-        lambda x: values[id(x)], batch.program.outputs
-    )
-    return batch.loss_fn(batch.labels, outputs)
+    outputs = tree.map_structure(lambda x: values[id(x)], batch.program.outputs)
+    return tf.cast(batch.loss_fn(batch.labels, outputs), tf.float32)
 
 
 def _ablated(batch, values, paths, unit):
     """Returns the losses of a batch without one unit, [batch]."""
-    trial = 1.0 - tf.one_hot(unit, batch.graph.num_units)
+    count = batch.graph.num_units
+    trial = 1 - tf.one_hot(unit, count + 1)  # Channels without a unit stay.
     changed = set()
 
     def run(call, *args, **kwargs):
@@ -96,7 +98,8 @@ def _ablated(batch, values, paths, unit):
             else values[id(call.outputs[0])]
         )
         if call.path in paths:
-            outputs = outputs * tf.gather(trial, batch.units[call.path])
+            mask = tf.gather(trial, batch.units[call.path] % (count + 1))
+            outputs = outputs * tf.cast(mask, outputs.dtype)
         changed.update(map(id, call.outputs))
         return outputs
 

@@ -22,7 +22,7 @@ class TaylorFO(base.Criterion):
         self.per_example = per_example
 
     def contribution(self, tap):
-        """Returns `dL/dg` of each example and channel, [batch, channels]."""
+        """Returns the share of each example in `dL/dg`, [batch, channels]."""
         positions = list(range(1, tap.output.shape.rank - 1))
         return tf.reduce_sum(tap.output * tap.output_grad, axis=positions)
 

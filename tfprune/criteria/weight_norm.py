@@ -3,9 +3,10 @@
 import tensorflow as tf
 
 from tfprune.criteria import base
+from tfprune.rules import base as rules
 
 
-class WeightNorm(base.Criterion):
+class WeightNorm(base.WeightCriterion):
     """`p`-norm of all kernel entries that write a unit; needs no data.
 
     Args:
@@ -17,13 +18,13 @@ class WeightNorm(base.Criterion):
             raise ValueError(f"`p` must be positive. Received: p={p}.")
         self.p = p
 
-    def contribution(self, tap):
-        """Returns the sum of `|w| ** p` over each filter, [1, channels]."""
-        if tap.filters is None:
+    def layer_contribution(self, layer):
+        """Returns the sum of `|w| ** p` over each filter, [channels]."""
+        rule = rules.rule_for(layer)
+        if not rule.kernels:
             return None
-        powers = tf.abs(tap.filters) ** self.p
-        return tf.reduce_sum(powers, axis=0, keepdims=True)
+        return tf.reduce_sum(tf.abs(rule.filters(layer)) ** self.p, axis=0)
 
     def reduce(self, contributions):
-        """Returns the norms, [num_units]; all replicas see the same kernels."""
-        return tf.reduce_mean(contributions, axis=0) ** (1 / self.p)
+        """Returns the norms, [num_units]."""
+        return super().reduce(contributions) ** (1 / self.p)

@@ -1,0 +1,46 @@
+"""The loss and the accuracy of a model over a dataset."""
+
+import collections
+
+import tensorflow as tf
+
+from tfprune import losses as losses_lib
+from tfprune import replicas
+
+
+def evaluate(model, dataset, loss_fn):
+    """Returns the mean loss and accuracy over all examples of a dataset.
+
+    Args:
+        model: A `keras.Model`, run in inference mode.
+        dataset: A `tf.data.Dataset` of batched `(inputs, labels)`.
+        loss_fn: Called as `loss_fn(labels, outputs)`, returns [batch].
+
+    Returns:
+        A dict of `loss`, the mean of `loss_fn` without the model's own losses,
+        and `accuracy`, the fraction of examples whose largest output is that
+        of their label. There is no accuracy for a model with several outputs,
+        or with outputs that are not [batch, classes], 2 classes or more.
+    """
+
+    def measure(inputs, labels):
+        outputs = model(inputs, training=False)
+        losses = tf.cast(loss_fn(labels, outputs), tf.float32)
+        sums = {
+            "examples": replicas.count_examples(losses),
+            "loss": tf.reduce_sum(losses),
+        }
+        if losses_lib.are_classes(labels, outputs):
+            classes = losses_lib.class_numbers(labels, outputs)
+            hits = classes == tf.argmax(outputs, axis=-1)
+            sums["accuracy"] = tf.reduce_sum(tf.cast(hits, tf.float32))
+        return replicas.sum_over_replicas(sums)
+
+    batches, measure = replicas.distribute(dataset, measure)
+    totals = collections.Counter()
+    for batch in batches:
+        totals.update({k: float(v) for k, v in measure(batch).items()})
+    if not totals:
+        raise ValueError("The dataset must not be empty. Received: 0 batches.")
+    examples = totals.pop("examples")
+    return {name: total / examples for name, total in totals.items()}
