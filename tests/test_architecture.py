@@ -15,7 +15,7 @@ LINES = """
     pruning pretraining one_shot
     methods runs
     scoring budgets training exporting report timing
-    criteria checks batch_norm figures
+    criteria checks batch_norm figures identity
     compaction
     masking costs
     graph

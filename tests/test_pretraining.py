@@ -86,6 +86,8 @@ def test_stopped_training_begins_again(tmp_path):
                 pretraining.Pretraining(trainer(), 3),
                 loss_fn=losses.CrossEntropy(),
                 output_dir=tmp_path,
+                test_data=dataset(),
+                seed=5,
                 on_record=stop,
             )
         assert len(report.read_records(tmp_path / "records.jsonl")) == 1

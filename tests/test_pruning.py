@@ -43,6 +43,14 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def unnamed(tmp_path_factory):
+    """Returns the folder of a finished run without a configuration."""
+    folder = tmp_path_factory.mktemp("runs") / "unnamed"
+    tiny_run.run(folder)
+    return folder
+
+
 @pytest.fixture
 def again(finished, tmp_path):
     """Returns a copy of a run that was killed before its export."""
@@ -249,6 +257,29 @@ def test_run_of_another_configuration_is_refused(finished):
     assert contents(finished) == before
 
 
+@pytest.mark.parametrize(
+    "name, make",
+    [
+        ("seed", lambda: 8),
+        ("method", lambda: tiny_run.method(0.06)),
+        ("loss_fn", lambda: losses.CrossEntropy(0.1)),
+        ("dataset", lambda: tiny_run.dataset().take(2)),
+        ("model", tiny_run.network),  # of other weights
+    ],
+)
+def test_run_of_other_settings_is_refused(unnamed, name, make):
+    before = contents(unnamed)
+    with pytest.raises(ValueError, match=r"(?s)same configuration.*\n\+"):
+        tiny_run.run(unnamed, **{name: make()})
+    assert contents(unnamed) == before
+
+
+def test_run_of_the_same_settings_is_that_run(unnamed):
+    before = contents(unnamed)
+    tiny_run.run(unnamed)
+    assert contents(unnamed) == before
+
+
 def test_run_of_another_model_is_refused(again):
     before = contents(again / "checkpoints")
     inputs = keras.Input((6, 6, 2))
@@ -386,11 +417,26 @@ def test_corrupt_newest_checkpoint_falls_back(
 
 def test_two_corrupt_checkpoints_fall_back_further(again, monkeypatch):
     damage(again, 12)
-    (again / "checkpoints" / "ckpt-10.index").unlink()
+    (again / "checkpoints" / "ckpt-10.data-00000-of-00001").unlink()
     found = warnings(monkeypatch)
     tiny_run.run(again, config="a = 1\nb = 2")
     assert len([text for text in found if "cannot be read" in text]) == 2
     assert records(again)[-1]["step"] == 12
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff not a proto"])
+def test_damaged_list_of_checkpoints_loses_nothing(
+    again, finished, monkeypatch, content
+):
+    path = again / "checkpoints" / "checkpoint"
+    path.unlink() if content is None else path.write_bytes(content)
+    monkeypatch.setattr(tiny_run.methods.Iterative, "step", no_step)
+    tiny_run.run(again, config="a = 1\nb = 2")
+    assert records(again) == records(finished)
+
+
+def no_step(self):
+    raise AssertionError("The run is at its end.")
 
 
 def test_run_without_a_checkpoint_to_read_is_refused(again):

@@ -12,6 +12,7 @@ from tfprune import checks
 from tfprune import costs
 from tfprune import exporting
 from tfprune import files
+from tfprune import identity
 from tfprune import program
 from tfprune import report
 from tfprune import runs
@@ -145,7 +146,9 @@ def train(
         seed: Seed of every random draw from here on, as for
             `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the run was set up; a run in the same folder
-            with another text is refused. Defaults to None.
+            with another text is refused. Defaults to None: that of
+            `identity.describe`, of all that the run depends on but the first
+            weights of the model.
         command: The command line of the run, for the report. Defaults to None.
         on_record: As for `Pretraining.train`.
 
@@ -159,6 +162,15 @@ def train(
         OSError: If the folder cannot be written.
     """
     folder = pathlib.Path(output_dir)
+    if config is None:
+        config = identity.describe(
+            model,
+            dataset,
+            trained=False,
+            pretraining=pretraining,
+            loss_fn=loss_fn,
+            seed=seed,
+        )
     if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)
         return keras.models.load_model(folder / "model.keras")

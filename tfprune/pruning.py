@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
+from tfprune import identity
 from tfprune import program
 from tfprune import report
 from tfprune import runs
@@ -66,7 +67,9 @@ def prune(
         seed: Seed of every random draw from here on, as for
             `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the run was set up; a run in the same folder
-            with another text is refused. Defaults to None.
+            with another text is refused. Defaults to None: that of
+            `identity.describe`, of all that the run depends on. The weights of
+            the model count unless there is a `pretraining`.
         command: The command line of the run, for the report. Defaults to None.
         on_record: Function that is called with the record of each round and
             `method.progress`; before, with those of the pretraining. Defaults
@@ -87,6 +90,16 @@ def prune(
             f"Received: {validation_freq!r}."
         )
     folder = pathlib.Path(output_dir)
+    if config is None:
+        config = identity.describe(
+            model,
+            dataset,
+            trained=pretraining is None,
+            method=method,
+            pretraining=pretraining,
+            loss_fn=loss_fn,
+            seed=seed,
+        )
     if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)
         return keras.models.load_model(folder / "model.keras")
@@ -138,6 +151,7 @@ class _Run:
         self._checkpoint = tf.train.Checkpoint(
             seconds=self._seconds, **method.state
         )
+        _drop_damaged_list(folder / "checkpoints")
         self._manager = tf.train.CheckpointManager(
             self._checkpoint,
             str(folder / "checkpoints"),
@@ -151,9 +165,9 @@ class _Run:
 
     def restore(self, checkpoints):
         """Goes back to the newest checkpoint in a folder, if there is any."""
-        state = tf.train.get_checkpoint_state(str(checkpoints))
-        if state is not None:
-            self._read_newest(list(state.all_model_checkpoint_paths))
+        paths = _saved(checkpoints)
+        if paths:
+            self._read_newest(paths)
         step, _ = self.method.progress
         report.rewind(self.records, step)
 
@@ -170,8 +184,8 @@ class _Run:
         self._manager.save(checkpoint_number=record["step"])
 
     def _read_newest(self, paths):
-        """Reads the last checkpoint of a list that can be read."""
-        for path in reversed(paths):
+        """Reads the first checkpoint of a list that can be read."""
+        for path in paths:
             try:
                 self._checkpoint.restore(path).assert_consumed()
             except (tf.errors.OpError, IndexError) as error:
@@ -195,6 +209,27 @@ class _Run:
             f"{paths}, of which none can be. Delete the folder of the run to "
             "start anew."
         )
+
+
+def _drop_damaged_list(folder):
+    """Removes the list of checkpoints in a folder if it cannot be read."""
+    try:
+        tf.train.get_checkpoint_state(str(folder))
+    except ValueError as error:
+        logging.warning("Dropping the list of checkpoints: %s", error)
+        (folder / "checkpoint").unlink()
+
+
+def _saved(folder):
+    """Returns the checkpoints that lie in a folder, newest first.
+
+    TensorFlow's list of them may be damaged, or older than they are.
+    """
+    numbers = (
+        int(path.stem.removeprefix("ckpt-"))
+        for path in folder.glob("ckpt-*.index")
+    )
+    return [str(folder / f"ckpt-{n}") for n in sorted(numbers, reverse=True)]
 
 
 def _rounds(run):
