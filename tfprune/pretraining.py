@@ -1,26 +1,31 @@
 """Base models: how they are trained, and a run that does so."""
 
-from concurrent import futures
 import json
 import pathlib
-import time
 
 from absl import logging
 import keras
+import numpy as np
+import tensorflow as tf
 
 from tfprune import checks
 from tfprune import costs
-from tfprune import exporting
 from tfprune import files
 from tfprune import identity
+from tfprune import measures as measures_lib
 from tfprune import program
+from tfprune import replicas
 from tfprune import report
+from tfprune import rounds
 from tfprune import runs
 from tfprune import training
 
 
 class Pretraining:
-    """The training of a base model.
+    """The training of a base model, a machine of one epoch in each round.
+
+    An epoch is one iterator over the dataset. A resumed training begins those
+    of the epochs before and reads nothing of them, so that a shuffle goes on.
 
     Args:
         trainer: A `Trainer`.
@@ -43,73 +48,124 @@ class Pretraining:
         self.trainer = trainer
         self.epochs = epochs
 
-    def train(
-        self, model, dataset, loss_fn, validation_data=None, on_record=None
-    ):
-        """Trains a model under the current strategy.
+    def check(self, model, dataset):
+        """Raises an error if the training cannot be done.
+
+        Args:
+            model: A built `keras.Model`.
+            dataset: `tf.data.Dataset` of batched `(inputs, labels)`.
+
+        Raises:
+            ValueError: If the dataset does not end, or the trainer does not
+                fit the model.
+        """
+        if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError(
+                "The dataset must end for `epochs` to be counted. "
+                f"Received: an infinite dataset, epochs={self.epochs}."
+            )
+        self.trainer.check(model)
+
+    def start(self, model, dataset, loss_fn):
+        """Builds the training under the current strategy.
 
         Args:
             model: A `keras.Model`, made under the strategy; its weights
                 change.
             dataset: `tf.data.Dataset` of batched `(inputs, labels)`.
             loss_fn: Function `(labels, outputs)` to one loss per example.
-            validation_data: Dataset to measure the accuracy on after each
-                epoch. Defaults to None.
-            on_record: Function that is called with the record of each epoch
-                and `(epoch, epochs)`. Defaults to None.
-
-        Returns:
-            The records, as of `training.fit`.
 
         Raises:
-            ValueError: If model, data and loss do not fit.
-            FloatingPointError: If the loss is not finite.
+            ValueError: If the trainer does not fit the model.
         """
-
-        def show(record):
-            if on_record is not None:
-                on_record(record, (record["epoch"], self.epochs))
-
-        return training.fit(
-            model,
+        self.trainer.build(model)
+        self._model = model
+        self._batches, self._update = replicas.distribute(
             dataset,
-            loss_fn,
-            self.trainer,
-            epochs=self.epochs,
-            validation_data=validation_data,
-            on_record=show,
+            lambda inputs, labels: self.trainer.step(
+                model, loss_fn, inputs, labels
+            )[1],
         )
+        self._epoch = tf.Variable(0, dtype=tf.int64)
+        self._step = tf.Variable(0, dtype=tf.int64)
 
-    def train_once(
-        self,
-        model,
-        dataset,
-        loss_fn,
-        path,
-        validation_data=None,
-        on_record=None,
-    ):
-        """Trains a model and saves it, or takes the weights saved before.
+    @property
+    def state(self):
+        """All that a checkpoint holds: {name: list of `tf.Variable`s}."""
+        return {
+            "model": [x.value for x in self._model.variables],
+            "trainer": [x.value for x in self.trainer.variables],
+            "position": [self._epoch, self._step],
+        }
+
+    @property
+    def done(self):
+        """Whether no epoch is left."""
+        return int(self._epoch.numpy()) >= self.epochs
+
+    @property
+    def progress(self):
+        """How many epochs are done, and how many there are."""
+        return int(self._epoch.numpy()), self.epochs
+
+    def step(self):
+        """Trains for an epoch.
+
+        Returns:
+            A record of `epoch`, `step`, `loss` (mean over the batches) and
+            `learning_rate` (of the next step).
+
+        Raises:
+            FloatingPointError: If the loss is not finite.
+            ValueError: If the dataset can be read only once.
+        """
+        losses = [self._train(batch) for batch in self._batches]
+        if not losses:
+            raise ValueError(
+                "The dataset must be one that can be read for every epoch. "
+                f"Received: 0 batches after {self.progress[0]} epochs."
+            )
+        self._epoch.assign_add(1)
+        return {
+            "epoch": self.progress[0],
+            "step": int(self._step.numpy()),
+            "loss": float(np.mean(losses)),
+            "learning_rate": self.trainer.learning_rate,
+        }
+
+    def run(self, model, dataset, measures, turn):
+        """Does all that is left of the training.
 
         Args:
-            model: As for `train`.
-            dataset: As for `train`.
-            loss_fn: As for `train`.
-            path: The `.keras` file; if it is there, nothing is trained.
-            validation_data: As for `train`.
-            on_record: As for `train`.
+            model: As for `start`.
+            dataset: As for `start`.
+            measures: The `Measures` of the run.
+            turn: Function from a machine to its `Rounds`.
+
+        Raises:
+            ValueError: As for `start`, `step` and `Rounds`.
+            FloatingPointError: As for `step`.
+            OSError: As for `Rounds`.
         """
-        if pathlib.Path(path).exists():
-            logging.info("The base model is that of %s.", path)
-            saved = keras.models.load_model(path, compile=False)
-            model.set_weights(saved.get_weights())
-            # A shuffle goes on from the epochs that began before: those of the
-            # check of a batch and of the training.
-            for _ in range(1 + self.epochs):
-                iter(dataset)
-            return
-        self.train(model, dataset, loss_fn, validation_data, on_record)
-        exporting.save_keras(model, path)
+        self.start(model, dataset, measures.loss_fn)
+        epochs = turn(self)
+        for _ in range(self.progress[0]):
+            iter(dataset)
+        for _, record in epochs:
+            epochs.save({**record, **measures.validate(model)})
+
+    def _train(self, batch):
+        """Does one training step; returns its loss."""
+        update = self._update(batch)
+        self._step.assign_add(1)
+        if not update.finite:
+            raise FloatingPointError(
+                f"The loss must be finite. Received: {float(update.loss)} in "
+                f"step {int(self._step.numpy())} of the base training. Lower "
+                "the learning rate or clip the gradient; the last checkpoint "
+                "is from before."
+            )
+        return float(update.loss)
 
 
 def train(
@@ -128,17 +184,18 @@ def train(
 ):
     """Trains a base model, exports and reports it.
 
-    On a finished run the same call returns its model; a run that was stopped
-    begins again.
+    The run is saved after every epoch: the same call goes on where a killed
+    one stood, and on a finished run returns its model.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, made under the
             current strategy; its weights change.
-        dataset: `tf.data.Dataset` of batched `(inputs, labels)` to train on.
+        dataset: `tf.data.Dataset` of batched `(inputs, labels)` to train on,
+            as for `prune`.
         pretraining: A `Pretraining`.
         loss_fn: Function `(labels, outputs)` to one loss per example, [batch].
         output_dir: Folder for `1/` (the SavedModel), `model.keras`,
-            `report.json` and `records.jsonl`.
+            `report.json`, `records.jsonl`, `checkpoints/` and `logs/`.
         validation_data: Dataset to measure the accuracy on after each epoch.
             Defaults to None.
         test_data: Dataset for the accuracy of the report, read only once the
@@ -150,7 +207,8 @@ def train(
             `identity.describe`, of all that the run depends on but the first
             weights of the model.
         command: The command line of the run, for the report. Defaults to None.
-        on_record: As for `Pretraining.train`.
+        on_record: Function that is called with the record of each epoch and
+            `(epoch, epochs)`. Defaults to None.
 
     Returns:
         The trained `keras.Model`.
@@ -158,8 +216,8 @@ def train(
     Raises:
         ValueError: If model, data, settings or folder do not fit, before any
             training; nothing is written.
-        FloatingPointError: If the loss is not finite.
-        OSError: If the folder cannot be written.
+        FloatingPointError: If the loss is not finite; checkpoints stay.
+        OSError: If the folder cannot be written, or no checkpoint in it read.
     """
     folder = pathlib.Path(output_dir)
     if config is None:
@@ -174,32 +232,28 @@ def train(
     if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)
         return keras.models.load_model(folder / "model.keras")
-    if test_data is None:
-        test_data = validation_data
-    checks.check_run(model, (dataset, validation_data, test_data), loss_fn)
+    measures = measures_lib.Measures(loss_fn, validation_data, test_data)
+    checks.check_run(model, [dataset, *measures.datasets], loss_fn)
+    pretraining.check(model, dataset)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    started = time.monotonic()
     with runs.claimed(folder, config) as own:
-        records = own / "records.jsonl"
-        records.unlink(missing_ok=True)
+        clock = rounds.Clock()
 
-        def write(record, progress):
-            report.append_record(records, record)
-            if on_record is not None:
-                on_record(record, progress)
+        def turn(machine):
+            return rounds.Rounds(machine, own, folder, clock, on_record)
 
-        pretraining.train(model, dataset, loss_fn, validation_data, write)
+        pretraining.run(model, dataset, measures, turn)
         summary = {
-            **_measures(model, test_data, loss_fn),
+            **measures.final(model),
+            "measured_on": measures.final_data,
+            **costs.cost(model)._asdict(),
             "seed": seed,
             "command": command,
-            "seconds": time.monotonic() - started,
             "versions": report.versions(),
         }
-        # As at the end of `pruning.prune`: a scope holds for one thread.
-        with futures.ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(_export, model, own).result()
+        runs.outside_strategy(_export, model, own)
+        summary["seconds"] = clock.seconds
         text = json.dumps(summary, indent=2)
         files.write_text(own / "report.json", f"{text}\n")
     return model
@@ -207,17 +261,3 @@ def train(
 
 def _export(model, folder):
     runs.export(program.duplicate(model), folder)
-
-
-def _measures(model, test_data, loss_fn):
-    """Returns the accuracy, the loss and the cost of a model."""
-    measures = (
-        {}
-        if test_data is None
-        else training.evaluate(model, test_data, loss_fn)
-    )
-    return {
-        "accuracy": measures.get("accuracy"),
-        "loss": measures.get("loss"),
-        **costs.cost(model)._asdict(),
-    }

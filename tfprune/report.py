@@ -109,8 +109,10 @@ def write(folder, summary, records):
             `params`, `macs` and `cpu_ms`; `verification` of
             `max_abs_difference` and `max_abs_output`; `layers`, a list of
             dicts of `name`, `channels_before`, `channels_after`, `prunable`
-            and `reason`; `seed`, `seconds`, `versions`; and what else is
-            known, like the `command`. None or NaN is shown as unknown.
+            and `reason`; `measured_on`, "test" or "validation", the data of
+            the accuracies, or None if there are none; `seed`, `seconds`,
+            `versions`; and what else is known, like the `command`. None or NaN
+            is shown as unknown.
         records: List of dicts with a `step`; `accuracy`, `macs` and `phase`
             are drawn where they exist.
     """
@@ -169,8 +171,10 @@ def _headline(summary):
         values = base[key], pruned[key]
         return title, *(_text(v, pattern) for v in values), compare(*values)
 
+    data = summary.get("measured_on")
+    accuracy = (f"{data} accuracy".capitalize(), "accuracy", "{:.2%}")
     return [
-        row("Test accuracy", "accuracy", "{:.2%}", _points_apart),
+        *([row(*accuracy, _points_apart)] if data else []),
         row("Parameters", "params", "{:,.0f}", _ratio),
         row("Multiply-accumulates per example", "macs", "{:,.0f}", _ratio),
         row("CPU time of one example", "cpu_ms", "{:.2f} ms", _ratio),

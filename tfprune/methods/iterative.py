@@ -71,7 +71,7 @@ class Iterative(base.Method):
         self.frozen = frozen
         self.round_steps = round_steps
 
-    def check(self, model):
+    def check(self, model, dataset, loss_fn):
         graph = graph_lib.trace(model, self.frozen)
         everything = np.ones(graph.num_units, bool)
         budgets.select(
@@ -81,6 +81,13 @@ class Iterative(base.Method):
             self.budget,
             self.min_units,
         )
+        masked = masking.mask_model(model, graph)
+        self.trainer.check(masked)
+        self.trainer.check_slots()
+        scorer = scoring.Scorer(masked, graph, self.criterion, loss_fn)
+        # Tracing computes nothing, and finds what the criterion cannot read.
+        _, trial = replicas.distribute(dataset, scorer.pass_over)
+        trial.get_concrete_function()
 
     def start(self, model, dataset, loss_fn):
         self.graph = graph_lib.trace(model, self.frozen)
@@ -138,13 +145,17 @@ class Iterative(base.Method):
         }
 
     def finish(self):
-        return compaction.compact(self._masked, verify_on=self._examples())
+        model, graph = masking.trace_masked(self._masked)
+        keep = masking.get_mask(self._masked, graph)
+        small = compaction.shrink(model, graph, keep)
+        inputs, _ = next(iter(self._dataset))
+        self._verified = compaction.verify(self._masked, small, inputs)
+        return small
 
     def report(self, model):
-        inputs = self._examples()
         keep = masking.get_mask(self._masked, self.graph)
         return {
-            "verification": compaction.verify(self._masked, model, inputs),
+            "verification": self._verified,
             "layers": self.graph.widths(keep),
         }
 
@@ -185,11 +196,6 @@ class Iterative(base.Method):
                 f"Received: one that ended after {step} batches."
             )
         return batch
-
-    def _examples(self):
-        """Returns the inputs of a batch."""
-        inputs, _ = next(iter(self._dataset))
-        return inputs
 
     def _update(self, inputs, labels):
         _, update = self.trainer.step(
