@@ -287,6 +287,32 @@ def test_scores_begin_anew_after_a_pruning():
     np.testing.assert_array_equal(summed, np.zeros(run.graph.num_units))
 
 
+class Alive(criteria.Criterion):
+    """Scores the units that are alive with 1, the others with 0."""
+
+    def contributions(self, batch):
+        return tf.cast(batch.alive, tf.float32)[tf.newaxis]
+
+    def reduce(self, contributions):
+        return tf.reduce_mean(contributions, axis=0)
+
+
+def test_criteria_know_which_units_are_alive():
+    run = iterative.Iterative(
+        Alive(), budgets.Budget(units=5), decay(2, 6), sgd(), 8, round_steps=1
+    )
+    started(run)
+    seen = []
+    while not run.done:
+        before = masking.get_mask(run.model, run.graph) & run.graph.prunable
+        run.step()
+        _, summed, count = run.state["method"]
+        if count == 1:  # Scores since the last pruning.
+            np.testing.assert_array_equal(summed, before)
+            seen.append(before.sum())
+    assert seen == [16, 16, 6]
+
+
 def test_ranking_is_the_users():
     def backwards(scores, graph, keep):
         return -scores
