@@ -187,7 +187,7 @@ def test_train_writes_a_base_model(run, tmp_path):
         ("iterative.Iterative.steps = many", "Failed to parse token 'many'"),
         (
             "iterative.Iterative.steps = 'many'",
-            "`steps` must be an int of at least 1. Received: 'many'.\n"
+            "`steps` must be an int of at least 1. Received: steps='many'.\n"
             "  In the call of Iterative.",
         ),
         (

@@ -33,7 +33,7 @@ def trainer(learning_rate=0.1):
     return training.Trainer(keras.optimizers.SGD(learning_rate))
 
 
-def train(folder, data=None, epochs=3, learning_rate=0.1, **kwargs):
+def train(folder, data=None, epochs=3, trained=None, **kwargs):
     keras.utils.set_random_seed(5)
     settings = {
         "loss_fn": losses.CrossEntropy(),
@@ -44,7 +44,7 @@ def train(folder, data=None, epochs=3, learning_rate=0.1, **kwargs):
     return pretraining.train(
         network(),
         dataset() if data is None else data,
-        pretraining.Pretraining(trainer(learning_rate), epochs),
+        pretraining.Pretraining(trained or trainer(), epochs),
         **(settings | kwargs),
     )
 
@@ -141,7 +141,7 @@ def test_nothing_is_written_for_data_that_do_not_fit(tmp_path):
 
 def test_loss_that_is_not_finite(tmp_path):
     with pytest.raises(FloatingPointError, match="finite.*of the base train"):
-        train(tmp_path, learning_rate=1e38)
+        train(tmp_path, trained=trainer(1e38))
     assert not (tmp_path / "report.json").exists()
 
 
@@ -155,7 +155,7 @@ def test_trainer_of_another_model_is_refused(tmp_path):
     used = trainer()
     used.build(network())
     with pytest.raises(ValueError, match="keeps the state of one model"):
-        pretraining.Pretraining(used, 1).check(network(), dataset())
+        train(tmp_path / "run", trained=used)
 
 
 @pytest.mark.parametrize("name", ["validation", "test", None])

@@ -639,6 +639,14 @@ def test_bad_input_is_refused_and_nothing_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_trainer_of_both_trainings_is_refused(tmp_path):
+    base = tiny_run.base()
+    method = tiny_run.method(trainer=base.trainer)
+    with pytest.raises(ValueError, match="keeps the state of one model"):
+        tiny_run.run(tmp_path / "run", method=method, pretraining=base)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["file", "file/run"])
 def test_folder_that_cannot_be_written_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("mine")

@@ -40,20 +40,18 @@ class Pretraining:
             raise ValueError(
                 f"`trainer` must be a Trainer. Received: trainer={trainer!r}."
             )
-        if type(epochs) is not int or epochs < 1:
-            raise ValueError(
-                "`epochs` must be an int of at least 1. "
-                f"Received: epochs={epochs!r}."
-            )
+        checks.check_counts(epochs=epochs)
         self.trainer = trainer
         self.epochs = epochs
 
-    def check(self, model, dataset):
-        """Raises an error if the training cannot be done.
+    def start(self, model, dataset, loss_fn):
+        """Builds the training under the current strategy; trains nothing.
 
         Args:
-            model: A built `keras.Model`.
+            model: A `keras.Model`, made under the strategy; its weights
+                change.
             dataset: `tf.data.Dataset` of batched `(inputs, labels)`.
+            loss_fn: Function `(labels, outputs)` to one loss per example.
 
         Raises:
             ValueError: If the dataset does not end, or the trainer does not
@@ -64,22 +62,9 @@ class Pretraining:
                 "The dataset must end for `epochs` to be counted. "
                 f"Received: an infinite dataset, epochs={self.epochs}."
             )
-        self.trainer.check(model)
-
-    def start(self, model, dataset, loss_fn):
-        """Builds the training under the current strategy.
-
-        Args:
-            model: A `keras.Model`, made under the strategy; its weights
-                change.
-            dataset: `tf.data.Dataset` of batched `(inputs, labels)`.
-            loss_fn: Function `(labels, outputs)` to one loss per example.
-
-        Raises:
-            ValueError: If the trainer does not fit the model.
-        """
         self.trainer.build(model)
         self._model = model
+        self._dataset = dataset
         self._batches, self._update = replicas.distribute(
             dataset,
             lambda inputs, labels: self.trainer.step(
@@ -133,26 +118,21 @@ class Pretraining:
             "learning_rate": self.trainer.learning_rate,
         }
 
-    def run(self, model, dataset, measures, turn):
-        """Does all that is left of the training.
+    def complete(self, left, measures):
+        """Does all epochs that are left.
 
         Args:
-            model: As for `start`.
-            dataset: As for `start`.
+            left: The `Rounds` of this training.
             measures: The `Measures` of the run.
-            turn: Function from a machine to its `Rounds`.
 
         Raises:
-            ValueError: As for `start`, `step` and `Rounds`.
+            ValueError: As for `step`.
             FloatingPointError: As for `step`.
-            OSError: As for `Rounds`.
         """
-        self.start(model, dataset, measures.loss_fn)
-        epochs = turn(self)
         for _ in range(self.progress[0]):
-            iter(dataset)
-        for _, record in epochs:
-            epochs.save({**record, **measures.validate(model)})
+            iter(self._dataset)
+        for _, record in left:
+            left.save({**record, **measures.validate(self._model)})
 
     def _train(self, batch):
         """Does one training step; returns its loss."""
@@ -234,16 +214,13 @@ def train(
         return keras.models.load_model(folder / "model.keras")
     measures = measures_lib.Measures(loss_fn, validation_data, test_data)
     checks.check_run(model, [dataset, *measures.datasets], loss_fn)
-    pretraining.check(model, dataset)
+    pretraining.start(model, dataset, loss_fn)
     if seed is not None:
         keras.utils.set_random_seed(seed)
     with runs.claimed(folder, config) as own:
         clock = rounds.Clock()
-
-        def turn(machine):
-            return rounds.Rounds(machine, own, folder, clock, on_record)
-
-        pretraining.run(model, dataset, measures, turn)
+        left = rounds.Rounds(pretraining, own, folder, clock, on_record)
+        pretraining.complete(left, measures)
         summary = {
             **measures.final(model),
             "measured_on": measures.final_data,

@@ -87,11 +87,7 @@ def prune(
             one does.
         ExportError: If the SavedModel does not compute what its model does.
     """
-    if not isinstance(validation_freq, int) or validation_freq < 1:
-        raise ValueError(
-            "`validation_freq` must be an int of at least 1. "
-            f"Received: {validation_freq!r}."
-        )
+    checks.check_counts(validation_freq=validation_freq)
     folder = pathlib.Path(output_dir)
     if config is None:
         config = identity.describe(
@@ -108,9 +104,9 @@ def prune(
         return keras.models.load_model(folder / "model.keras")
     measures = measures_lib.Measures(loss_fn, validation_data, test_data)
     checks.check_run(model, [dataset, *measures.datasets], loss_fn)
-    method.check(model, dataset, loss_fn)
     if pretraining is not None:
-        pretraining.check(model, dataset)
+        pretraining.start(model, dataset, loss_fn)
+    method.check(model, dataset, loss_fn)
     with runs.claimed(folder, config) as own:
         clock = rounds.Clock()
 
@@ -120,9 +116,7 @@ def prune(
             )
 
         if pretraining is not None:
-            pretraining.run(
-                model, dataset, measures, lambda machine: turn(machine, "base")
-            )
+            pretraining.complete(turn(pretraining, "base"), measures)
             _keep_base(model, own / "base.keras")
         if seed is not None:
             keras.utils.set_random_seed(seed)

@@ -42,6 +42,10 @@ def append_record(path, record):
     Args:
         path: File; made if it does not exist.
         record: {name: number or text} of one round.
+
+    Raises:
+        TypeError: If a value is of no type of JSON.
+        OSError: If the file cannot be written.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +77,16 @@ def read_records(path):
 
 
 def rewind(path, step):
-    """Drops the records after `step`, where a resumed run goes on from."""
+    """Drops the records after `step`, where a resumed run goes on from.
+
+    Args:
+        path: File; made if it does not exist.
+        step: Training steps.
+
+    Raises:
+        ValueError: If a line is damaged.
+        OSError: If the file cannot be written.
+    """
     records = [r for r in read_records(path) if r["step"] <= step]
     files.write_text(path, "".join(_json(r) + "\n" for r in records))
 
@@ -115,6 +128,10 @@ def write(folder, summary, records):
             is shown as unknown.
         records: List of dicts with a `step`; `accuracy`, `macs` and `phase`
             are drawn where they exist.
+
+    Raises:
+        TypeError: If a value is of no type of JSON.
+        OSError: If a file cannot be written.
     """
     folder = pathlib.Path(folder)
     summary, records = _plain(summary), _plain(records)

@@ -82,7 +82,14 @@ class Rounds:
             yield number, {**record, "seconds": self._clock.seconds}
 
     def save(self, record):
-        """Writes the record of a round and a checkpoint."""
+        """Writes the record of a round and a checkpoint.
+
+        Args:
+            record: What was yielded, and what is known besides.
+
+        Raises:
+            OSError: If the folder cannot be written.
+        """
         logging.info("%s", record)
         report.append_record(self._records, record)
         report.log_scalars(self._writer, record)

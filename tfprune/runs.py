@@ -85,7 +85,7 @@ def outside_strategy(function, *args):
         *args: Its arguments.
 
     Returns:
-        What the function returned.
+        What the function returned; what it raised is raised.
     """
     with futures.ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(function, *args).result()

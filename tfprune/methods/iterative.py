@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfprune import budgets
+from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
 from tfprune import graph as graph_lib
@@ -59,8 +60,10 @@ class Iterative(base.Method):
         round_steps=100,
     ):
         _check_kinds(criterion, budget, schedule, trainer)
-        _check_counts(steps, min_units, round_steps)
-        _check_schedule(schedule, steps)
+        checks.check_counts(
+            steps=steps, min_units=min_units, round_steps=round_steps
+        )
+        schedules.check(schedule, steps)
         self.criterion = criterion
         self.budget = budget
         self.schedule = schedule
@@ -255,31 +258,3 @@ def _check_kinds(criterion, budget, schedule, trainer):
             raise ValueError(
                 f"`{name}` must be a {kind.__name__}. Received: {value!r}."
             )
-
-
-def _check_counts(steps, min_units, round_steps):
-    for name, value in (
-        ("steps", steps),
-        ("min_units", min_units),
-        ("round_steps", round_steps),
-    ):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be an int of at least 1. Received: {value!r}."
-            )
-
-
-def _check_schedule(schedule, steps):
-    end = getattr(schedule, "end_step", None)
-    if end is None or not 0 < end <= steps:
-        raise ValueError(
-            "`schedule` must have an `end_step` from 1 to `steps`. "
-            f"Received: end_step={end}, steps={steps}."
-        )
-    prunes, sparsity = schedule(end)
-    if not prunes or not sparsity > 0:
-        raise ValueError(
-            "`schedule` must prune in its `end_step`, to a sparsity above 0. "
-            f"Received: {schedule.get_config()}. Make `end_step - begin_step` "
-            "a multiple of `frequency`."
-        )
