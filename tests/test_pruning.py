@@ -397,7 +397,7 @@ def test_base_of_another_run_is_not_taken(tmp_path):
     with pytest.raises(Killed):
         tiny_run.run(tmp_path, pretraining=tiny_run.base(2), on_record=kill)
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match=r"(?s)same config.*\n\+ +\"epochs\": 3"):
+    with pytest.raises(ValueError, match=r'(?s)same config.*\n\+ +"epochs": 3'):
         tiny_run.run(tmp_path, pretraining=tiny_run.base(3))
     assert contents(tmp_path) == before
 
