@@ -162,7 +162,7 @@ class Progress:
 
         Args:
             record: Dict with `loss`, and as far as known `round`, `phase`,
-                `accuracy` or `validation_accuracy`, and `macs_kept`.
+                `accuracy`, on validation data, and `macs_kept`.
             progress: How much is done, and how much there is.
         """
         done, total = progress
@@ -241,9 +241,9 @@ def _line(record, done, total):
     else:
         parts = [f"measurement {done}/{total}"]
     parts.append(f"loss {record['loss']:.4f}")
-    accuracy = record.get("accuracy", record.get("validation_accuracy"))
+    accuracy = record.get("accuracy")
     if accuracy is not None:
-        parts.append(f"accuracy {accuracy:.2%}")
+        parts.append(f"validation accuracy {accuracy:.2%}")
     if "macs_kept" in record:
         parts.append(f"MACs kept {record['macs_kept']:.1%}")
     return ", ".join(parts)

@@ -2,7 +2,7 @@
 
     python bin/train.py --gin_file=gin_configs/lenet_digits_base.gin
 
-A run that was stopped begins again.
+The same command continues a run that was stopped.
 """
 
 import command
@@ -19,7 +19,8 @@ def show(summary):
     """Returns the figures of a base model as a rich table."""
     grid = table.Table("measure", "value")
     if summary["accuracy"] is not None:
-        grid.add_row("Test accuracy", f"{summary['accuracy']:.2%}")
+        title = f"{summary['measured_on']} accuracy".capitalize()
+        grid.add_row(title, f"{summary['accuracy']:.2%}")
     grid.add_row("Parameters", f"{summary['params']:,}")
     grid.add_row("Multiply-accumulates per example", f"{summary['macs']:,}")
     grid.add_row("Seconds", f"{summary['seconds']:.0f}")

@@ -13,9 +13,9 @@ SCRIPTS = sorted((ROOT / "bin").glob("*.py"))
 LINES = """
     tfprune
     pruning pretraining one_shot
-    methods runs
+    methods runs measures rounds
     scoring budgets training fitting exporting report timing
-    criteria checks batch_norm figures evaluation
+    criteria checks batch_norm figures evaluation identity
     compaction
     masking costs
     graph

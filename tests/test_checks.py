@@ -115,6 +115,15 @@ def test_keras_loss_without_reduction_passes():
     check(batches(), loss_fn)
 
 
+@pytest.mark.parametrize("value", [0, -1, 2.0, "3", True, None])
+def test_counts_are_positive_ints(value):
+    checks.check_counts(good=1, better=2)
+    with pytest.raises(
+        ValueError, match=f"`bad` must .* at least 1. Received: bad={value!r}"
+    ):
+        checks.check_counts(good=1, bad=value)
+
+
 def test_optimizer_must_be_one_of_keras():
     with pytest.raises(ValueError, match="Optimizer. Received: .*='sgd'"):
         checks.check_optimizer("sgd")

@@ -37,7 +37,7 @@ SHORT = (
 )
 OUTPUTS = {
     "1",
-    "base.json",
+    "base",
     "base.keras",
     "checkpoints",
     "figures",
@@ -159,6 +159,8 @@ def test_train_writes_a_base_model(run, tmp_path):
     assert "Multiply-accumulates" in out
     assert names(tmp_path / "base") == {
         "1",
+        "checkpoints",
+        "logs",
         "model.keras",
         "operative_config.gin",
         "records.jsonl",
@@ -185,7 +187,7 @@ def test_train_writes_a_base_model(run, tmp_path):
         ("iterative.Iterative.steps = many", "Failed to parse token 'many'"),
         (
             "iterative.Iterative.steps = 'many'",
-            "`steps` must be an int of at least 1. Received: 'many'.\n"
+            "`steps` must be an int of at least 1. Received: steps='many'.\n"
             "  In the call of Iterative.",
         ),
         (
@@ -280,11 +282,12 @@ def test_base_of_another_configuration_is_not_taken(run, tmp_path):
     folder = tmp_path / "run"
     rate = "prune/keras.optimizers.schedules.CosineDecay.initial_learning_rate"
     run(prune, *prune_flags(folder, f"{rate} = 1e30"))
-    for path in folder.iterdir():  # As if killed when the base was trained.
-        if not path.name.startswith("base."):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    _, out, _ = run(prune, *prune_flags(folder, f"{rate} = 2e30"))
-    assert "base epoch 1/1" in out
+    before = (folder / "base.keras").stat()
+    code, out, err = run(prune, *prune_flags(folder, f"{rate} = 2e30"))
+    assert code == 1
+    assert "`output_dir` must hold a run of the same configuration" in err
+    assert "epoch" not in out
+    assert (folder / "base.keras").stat() == before
 
 
 def test_loss_that_is_not_finite(run, tmp_path):

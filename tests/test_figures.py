@@ -8,8 +8,13 @@ from tfprune import figures
 SUMMARY = {
     "base": {"accuracy": 0.9, "macs": 100},
     "pruned": {"accuracy": 0.8, "macs": 40},
+    "measured_on": "test",
 }
-UNKNOWN = {name: {"accuracy": None, "macs": None} for name in SUMMARY}
+UNKNOWN = {
+    "base": {"accuracy": None, "macs": None},
+    "pruned": {"accuracy": None, "macs": None},
+    "measured_on": None,
+}
 
 
 def layers(count):
@@ -89,6 +94,13 @@ def test_run_draws_only_points_that_exist():
     assert curves(above)["base, test"] == [[0, 0.9], [1, 0.9]]
     assert curves(below)["pruned"] == [[0, 40], [1, 40]]
     assert below.get_xlabel() == "training step"
+
+
+def test_accuracies_are_called_by_their_data():
+    records = [{"step": 1, "accuracy": 0.5}]
+    drawing = figures.run({**SUMMARY, "measured_on": "validation"}, records)
+    labels = curves(drawing.axes[0]).keys()
+    assert {"base, validation", "pruned, validation"} <= labels
 
 
 def test_run_leaves_out_an_empty_panel():

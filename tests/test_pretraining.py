@@ -22,28 +22,37 @@ def network():
 
 
 def dataset():
+    """Returns batches that are shuffled anew in every epoch."""
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(32, 4)).astype("float32")
     labels = (inputs[:, 0] > 0).astype("int64")
-    return tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(8)
+    examples = tf.data.Dataset.from_tensor_slices((inputs, labels))
+    return examples.shuffle(32, seed=1).batch(8)
 
 
 def trainer(learning_rate=0.1):
     return training.Trainer(keras.optimizers.SGD(learning_rate))
 
 
-def train(folder, seen=None, epochs=3, **settings):
+def train(folder, data=None, epochs=3, trained=None, **kwargs):
+    keras.utils.set_random_seed(5)
+    settings = {
+        "loss_fn": losses.CrossEntropy(),
+        "output_dir": folder,
+        "test_data": dataset(),
+        "seed": 5,
+    }
     return pretraining.train(
         network(),
-        dataset(),
-        pretraining.Pretraining(trainer(), epochs),
-        loss_fn=losses.CrossEntropy(),
-        output_dir=folder,
-        test_data=dataset(),
-        seed=5,
-        on_record=None if seen is None else lambda *args: seen.append(args),
-        **settings,
+        dataset() if data is None else data,
+        pretraining.Pretraining(trained or trainer(), epochs),
+        **(settings | kwargs),
     )
+
+
+def into(seen):
+    """Returns a function that puts its arguments into a list."""
+    return lambda *arguments: seen.append(arguments)
 
 
 def test_train_reports_the_model(tmp_path):
@@ -60,7 +69,7 @@ def test_train_reports_the_model(tmp_path):
 
 def test_train_records_every_epoch(tmp_path):
     seen = []
-    train(tmp_path, seen)
+    train(tmp_path, on_record=into(seen))
     records = report.read_records(tmp_path / "records.jsonl")
     assert [record["epoch"] for record in records] == [1, 2, 3]
     assert [progress for _, progress in seen] == [(1, 3), (2, 3), (3, 3)]
@@ -69,29 +78,24 @@ def test_train_records_every_epoch(tmp_path):
 
 def test_finished_training_is_kept(tmp_path):
     model, seen = train(tmp_path), []
-    again = train(tmp_path, seen)
+    again = train(tmp_path, on_record=into(seen))
     assert seen == []
     inputs = tf.ones((1, 4))
     np.testing.assert_array_equal(again(inputs), model(inputs))
 
 
-def test_stopped_training_begins_again(tmp_path):
+def test_stopped_training_goes_on(tmp_path):
     def stop(record, progress):
         raise KeyboardInterrupt
 
-    for _ in range(2):
+    for epoch in (1, 2):
         with pytest.raises(KeyboardInterrupt):
-            pretraining.train(
-                network(),
-                dataset(),
-                pretraining.Pretraining(trainer(), 3),
-                loss_fn=losses.CrossEntropy(),
-                output_dir=tmp_path,
-                on_record=stop,
-            )
-        assert len(report.read_records(tmp_path / "records.jsonl")) == 1
-    train(tmp_path)
-    assert len(report.read_records(tmp_path / "records.jsonl")) == 3
+            train(tmp_path / "stopped", on_record=stop)
+        records = report.read_records(tmp_path / "stopped" / "records.jsonl")
+        assert [record["epoch"] for record in records] == [*range(1, epoch + 1)]
+    models = [train(tmp_path / name) for name in ("stopped", "undisturbed")]
+    for one, other in zip(*(m.get_weights() for m in models), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 def test_another_configuration_is_refused(tmp_path):
@@ -111,22 +115,6 @@ def test_trains_on_replicas(tmp_path, devices):
     inputs = tf.ones((1, 4))
     saved = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(saved(inputs), model(inputs), rtol=1e-5)
-
-
-def test_base_is_trained_once(tmp_path):
-    path, seen = tmp_path / "base.keras", []
-    models = [network(), network()]
-    for model in models:
-        pretraining.Pretraining(trainer(), 2).train_once(
-            model,
-            dataset(),
-            losses.CrossEntropy(),
-            path,
-            on_record=lambda *args: seen.append(args),
-        )
-    assert len(seen) == 2
-    for one, other in zip(*(m.get_weights() for m in models), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("epochs", [0, 1.0, "2", True, None])
@@ -153,11 +141,30 @@ def test_nothing_is_written_for_data_that_do_not_fit(tmp_path):
 
 
 def test_loss_that_is_not_finite(tmp_path):
-    with pytest.raises(FloatingPointError, match="must be finite"):
-        pretraining.Pretraining(trainer(1e38), 4).train_once(
-            network(),
-            dataset(),
-            losses.CrossEntropy(),
-            tmp_path / "base.keras",
-        )
+    with pytest.raises(FloatingPointError, match="finite.*of the base train"):
+        train(tmp_path, trained=trainer(1e38))
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_dataset_without_an_end_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must end for `epochs` to be count"):
+        train(tmp_path / "run", data=dataset().repeat())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_trainer_of_another_model_is_refused(tmp_path):
+    used = trainer()
+    used.build(network())
+    with pytest.raises(ValueError, match="keeps the state of one model"):
+        train(tmp_path / "run", trained=used)
+
+
+@pytest.mark.parametrize("name", ["validation", "test", None])
+def test_report_says_what_it_measured_on(tmp_path, name):
+    data = {"test_data": None}
+    if name is not None:
+        data[f"{name}_data"] = dataset()
+    train(tmp_path, **data)
+    summary = json.loads((tmp_path / "report.json").read_text())
+    assert summary["measured_on"] == name
+    assert (summary["accuracy"] is None) == (name is None)

@@ -1,5 +1,6 @@
 """Tests for tfprune.pruning."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -22,10 +23,10 @@ from tests import test_exporting
 from tests import tiny_run
 from tfprune import budgets
 from tfprune import costs
+from tfprune import criteria
 from tfprune import evaluation
 from tfprune import exporting
 from tfprune import losses
-from tfprune import pretraining
 from tfprune import report
 from tfprune import training
 
@@ -41,6 +42,14 @@ def finished(tmp_path_factory):
     """Returns the folder of a finished run; tests leave it as it is."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     tiny_run.run(folder, config="a = 1\nb = 2")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unnamed(tmp_path_factory):
+    """Returns the folder of a finished run without a configuration."""
+    folder = tmp_path_factory.mktemp("runs") / "unnamed"
+    tiny_run.run(folder)
     return folder
 
 
@@ -206,6 +215,17 @@ def test_test_data_is_for_the_report_alone(tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["validation", "test", None])
+def test_report_says_what_it_measured_on(tmp_path, name):
+    data = {"validation_data": None}
+    if name is not None:
+        data[f"{name}_data"] = tiny_run.examples().batch(8)
+    tiny_run.run(tmp_path, **data)
+    summary = json.loads((tmp_path / "report.json").read_text())
+    assert summary["measured_on"] == name
+    assert (summary["pruned"]["accuracy"] is None) == (name is None)
+
+
 def test_rounds_are_handed_over_with_the_progress(tmp_path):
     seen = []
     tiny_run.run(
@@ -249,6 +269,29 @@ def test_run_of_another_configuration_is_refused(finished):
     with pytest.raises(ValueError, match=r"(?s)same config.*\n-b = 2\n\+b = 3"):
         tiny_run.run(finished, config="a = 1\nb = 3")
     assert contents(finished) == before
+
+
+@pytest.mark.parametrize(
+    "name, make",
+    [
+        ("seed", lambda: 8),
+        ("method", lambda: tiny_run.method(0.06)),
+        ("loss_fn", lambda: losses.CrossEntropy(0.1)),
+        ("dataset", lambda: tiny_run.dataset().take(2)),
+        ("model", tiny_run.network),  # of other weights
+    ],
+)
+def test_run_of_other_settings_is_refused(unnamed, name, make):
+    before = contents(unnamed)
+    with pytest.raises(ValueError, match=r"(?s)same configuration.*\n\+"):
+        tiny_run.run(unnamed, **{name: make()})
+    assert contents(unnamed) == before
+
+
+def test_run_of_the_same_settings_is_that_run(unnamed):
+    before = contents(unnamed)
+    tiny_run.run(unnamed)
+    assert contents(unnamed) == before
 
 
 def test_run_of_another_model_is_refused(again):
@@ -316,27 +359,70 @@ def test_killed_run_ends_like_an_undisturbed_one(
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_run_killed_after_its_pretraining(tmp_path, monkeypatch):
-    def run(folder):
-        rate = keras.optimizers.SGD(0.1)
-        base = pretraining.Pretraining(training.Trainer(rate), epochs=2)
-        tiny_run.run(folder, pretraining=base)
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_run_killed_after_some_rounds_of_its_pretraining(tmp_path, rounds):
+    def kill(record, progress):
+        kill.count += 1
+        if kill.count == rounds:
+            raise Killed
 
-    def kill(*args):
+    kill.count = 0
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    with pytest.raises(Killed):
+        tiny_run.run(killed, pretraining=tiny_run.base(2), on_record=kill)
+    assert len(records(killed / "base")) == min(rounds, 2)
+    assert (killed / "base.keras").exists() == (rounds > 2)
+    for folder in (killed, undisturbed):
+        tiny_run.run(folder, pretraining=tiny_run.base(2))
+    for phase in ("base", ""):
+        losses_of = [
+            [record["loss"] for record in records(folder / phase)]
+            for folder in (killed, undisturbed)
+        ]
+        np.testing.assert_allclose(*losses_of, rtol=1e-4)
+
+
+def test_base_is_kept(tmp_path):
+    model = tiny_run.network()
+    tiny_run.run(tmp_path, model=model, pretraining=tiny_run.base(2))
+    saved = keras.models.load_model(tmp_path / "base.keras")
+    for a, b in zip(saved.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [r["epoch"] for r in records(tmp_path / "base")] == [1, 2]
+    assert all("accuracy" in r for r in records(tmp_path / "base"))
+
+
+def test_base_of_another_run_is_not_taken(tmp_path):
+    def kill(record, progress):
         raise Killed
 
-    with monkeypatch.context() as patch:
-        patch.setattr(report, "append_record", kill)
-        with pytest.raises(Killed):
-            run(tmp_path / "killed")
-    assert (tmp_path / "killed" / "base.keras").exists()
-    for name in ("killed", "undisturbed"):
-        run(tmp_path / name)
-    losses_of = [
-        [record["loss"] for record in records(tmp_path / name)]
-        for name in ("killed", "undisturbed")
-    ]
-    np.testing.assert_allclose(*losses_of, rtol=1e-4)
+    with pytest.raises(Killed):
+        tiny_run.run(tmp_path, pretraining=tiny_run.base(2), on_record=kill)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=r'(?s)same config.*\n\+ +"epochs": 3'):
+        tiny_run.run(tmp_path, pretraining=tiny_run.base(3))
+    assert contents(tmp_path) == before
+
+
+def test_seconds_are_those_of_the_whole_run(tmp_path):
+    def pause(record, progress):
+        time.sleep(0.5)
+        if record["step"] == 6 and "round" in record:
+            raise Killed
+
+    for _ in range(2):
+        started = time.monotonic()
+        with contextlib.suppress(Killed):
+            tiny_run.run(
+                tmp_path, pretraining=tiny_run.base(2), on_record=pause
+            )
+    summary = json.loads((tmp_path / "report.json").read_text())
+    last = report.read_records(tmp_path / "records.jsonl")[-1]
+    # Pauses after the last record that was saved before the kill are lost.
+    assert summary["seconds"] > last["seconds"] + 0.5
+    assert summary["seconds"] > (time.monotonic() - started) / 2 + 4 * 0.5
+    first = report.read_records(tmp_path / "base" / "records.jsonl")[0]
+    assert first["seconds"] < summary["seconds"]
 
 
 def test_run_goes_on_under_another_number_of_replicas(again, finished):
@@ -388,11 +474,26 @@ def test_corrupt_newest_checkpoint_falls_back(
 
 def test_two_corrupt_checkpoints_fall_back_further(again, monkeypatch):
     damage(again, 12)
-    (again / "checkpoints" / "ckpt-10.index").unlink()
+    (again / "checkpoints" / "ckpt-10.data-00000-of-00001").unlink()
     found = warnings(monkeypatch)
     tiny_run.run(again, config="a = 1\nb = 2")
     assert len([text for text in found if "cannot be read" in text]) == 2
     assert records(again)[-1]["step"] == 12
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff not a proto"])
+def test_damaged_list_of_checkpoints_loses_nothing(
+    again, finished, monkeypatch, content
+):
+    path = again / "checkpoints" / "checkpoint"
+    path.unlink() if content is None else path.write_bytes(content)
+    monkeypatch.setattr(tiny_run.methods.Iterative, "step", no_step)
+    tiny_run.run(again, config="a = 1\nb = 2")
+    assert records(again) == records(finished)
+
+
+def no_step(self):
+    raise AssertionError("The run is at its end.")
 
 
 def test_run_without_a_checkpoint_to_read_is_refused(again):
@@ -512,6 +613,18 @@ def images_only():
             "cannot be met with .* The nearest reachable is",
         ),
         (
+            "method",
+            lambda: tiny_run.method(criterion=criteria.BNScale()),
+            "BNScale must find what it reads at a gate of every prunable unit",
+        ),
+        (
+            "method",
+            lambda: tiny_run.method(
+                trainer=training.Trainer(keras.optimizers.Adafactor())
+            ),
+            "Every slot of the optimizer must belong to one weight. Received",
+        ),
+        (
             "loss_fn",
             lambda: keras.losses.SparseCategoricalCrossentropy(True),
             "must return one loss for each example",
@@ -522,7 +635,17 @@ def test_bad_input_is_refused_and_nothing_written(
     tmp_path, name, make, message
 ):
     with pytest.raises(ValueError, match=message):
-        tiny_run.run(tmp_path / "run", **{name: make()})
+        tiny_run.run(
+            tmp_path / "run", **{name: make()}, pretraining=tiny_run.base()
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_trainer_of_both_trainings_is_refused(tmp_path):
+    base = tiny_run.base()
+    method = tiny_run.method(trainer=base.trainer)
+    with pytest.raises(ValueError, match="keeps the state of one model"):
+        tiny_run.run(tmp_path / "run", method=method, pretraining=base)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -551,8 +674,8 @@ def start(folder, strategy="one_device", pause=0.0, **environment):
 
 
 def lines(folder):
-    path = folder / "records.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+    paths = folder / "base" / "records.jsonl", folder / "records.jsonl"
+    return sum(p.read_bytes().count(b"\n") for p in paths if p.exists())
 
 
 @pytest.mark.slow
@@ -571,6 +694,13 @@ def test_run_killed_five_times_is_equal_to_the_last_bit(tmp_path):
     assert not (killed / "report.json").exists()
     assert start(killed).wait() == 0
     assert_same_run(killed, undisturbed)
+    assert records(killed / "base") == records(undisturbed / "base")
+    bases = [
+        keras.models.load_model(folder / "base.keras").get_weights()
+        for folder in (killed, undisturbed)
+    ]
+    for a, b in zip(*bases, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.slow

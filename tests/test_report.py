@@ -52,6 +52,7 @@ def summary(**changes):
                 "reason": "model output",
             },
         ],
+        "measured_on": "test",
         "seed": 7,
         "seconds": 151.4,
         "versions": {"keras": "3.15.1"},
@@ -268,6 +269,22 @@ def test_unknown_values_are_said_to_be_unknown(tmp_path):
     assert "| CPU time of one example | 0.60 ms | unknown | unknown |" in text
     pruned = strict((tmp_path / "report.json").read_text())["pruned"]
     assert pruned == {"accuracy": None, "params": 5, "macs": 0, "cpu_ms": None}
+
+
+def test_accuracy_is_called_by_its_data(tmp_path):
+    report.write(tmp_path, summary(measured_on="validation"), RECORDS)
+    text = (tmp_path / "report.md").read_text()
+    assert "| Validation accuracy | 98.33% | 97.78% | -0.55 points |" in text
+    assert "Test" not in text
+
+
+def test_no_data_no_accuracy(tmp_path):
+    base, pruned = (
+        {**summary()[name], "accuracy": None} for name in ("base", "pruned")
+    )
+    unmeasured = summary(measured_on=None, base=base, pruned=pruned)
+    report.write(tmp_path / "run", unmeasured, RECORDS)
+    assert "accuracy" not in (tmp_path / "run" / "report.md").read_text()
 
 
 def test_run_without_points_has_no_drawing(tmp_path):

@@ -1,10 +1,9 @@
 """Tests for tfprune.runs."""
 
-import json
-
 import keras
 from keras import layers
 import pytest
+import tensorflow as tf
 
 from tfprune import runs
 
@@ -41,22 +40,13 @@ def test_folder_that_cannot_be_written(tmp_path):
     with pytest.raises(OSError, match="must be a folder that can be written"):
         with runs.claimed(tmp_path / "file" / "run", None):
             pass
-    with pytest.raises(OSError, match="must be a folder that can be written"):
-        runs.claim_base(tmp_path / "file" / "run", None)
 
 
-def test_base_model_stays_for_its_configuration_only(tmp_path):
-    path = runs.claim_base(tmp_path, "epochs = 1")
-    path.write_text("trained")
-    assert runs.claim_base(tmp_path, "epochs = 1").read_text() == "trained"
-    assert not runs.claim_base(tmp_path, "epochs = 2").exists()
-    mark = json.loads((tmp_path / "base.json").read_text())
-    assert mark == {"config": "epochs = 2"}
-
-
-def test_base_model_without_a_mark_is_not_taken(tmp_path):
-    (tmp_path / "base.keras").write_text("trained by whom?")
-    assert not runs.claim_base(tmp_path, None).exists()
+def test_function_is_called_outside_the_strategy():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        assert tf.distribute.has_strategy()
+        assert runs.outside_strategy(tf.distribute.has_strategy) is False
+        assert runs.outside_strategy(max, 2, 3) == 3
 
 
 def test_export_again(tmp_path):

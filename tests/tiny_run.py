@@ -15,6 +15,7 @@ from tfprune import budgets
 from tfprune import criteria
 from tfprune import losses
 from tfprune import methods
+from tfprune import pretraining
 from tfprune import pruning
 from tfprune import replicas
 from tfprune import schedules
@@ -60,6 +61,12 @@ def method(rate=0.05, steps=12, **kwargs):
     return methods.Iterative(**(settings | kwargs))
 
 
+def base(epochs=12):
+    """Returns the pretraining of the network."""
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    return pretraining.Pretraining(training.Trainer(optimizer), epochs)
+
+
 def run(folder, **kwargs):
     """Prunes the network into a folder; returns what is left of it."""
     keras.utils.set_random_seed(SEED)
@@ -81,6 +88,7 @@ def main(folder, strategy, pause):
         run(
             folder,
             method=method(steps=80),
+            pretraining=base(),
             on_record=lambda *_: time.sleep(float(pause)),
         )
 

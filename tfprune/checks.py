@@ -102,6 +102,23 @@ def check_examples(model, inputs, labels, loss_fn):
         )
 
 
+def check_counts(**counts):
+    """Raises an error if a number is no count.
+
+    Args:
+        **counts: {name of an argument: its value}.
+
+    Raises:
+        ValueError: If a value is not an int of at least 1.
+    """
+    for name, value in counts.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(
+                f"`{name}` must be an int of at least 1. "
+                f"Received: {name}={value!r}."
+            )
+
+
 def check_optimizer(optimizer):
     """Raises an error for an optimizer that does more than its own rule.
 

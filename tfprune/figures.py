@@ -58,7 +58,8 @@ def run(summary, records):
     """Returns a drawing of accuracy and multiply-accumulates over the steps.
 
     Args:
-        summary: Dict with `base` and `pruned`, each of `accuracy` and `macs`.
+        summary: Dict with `base` and `pruned`, each of `accuracy` and `macs`,
+            and `measured_on`, the name of the data of those accuracies.
         records: List of dicts of `step` and, where known, `phase`, `accuracy`
             and `macs`. What no record knows is not drawn.
 
@@ -152,5 +153,6 @@ def _series(axes, records, key):
 def _references(axes, summary, key):
     for name, style in (("base", "--"), ("pruned", ":")):
         if summary[name][key] is not None:
-            label = f"{name}, test" if key == "accuracy" else name
+            data = f", {summary['measured_on']}" if key == "accuracy" else ""
+            label = f"{name}{data}"
             axes.axhline(summary[name][key], ls=style, color=FIXED, label=label)

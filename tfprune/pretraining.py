@@ -1,27 +1,31 @@
 """Base models: how they are trained, and a run that does so."""
 
-from concurrent import futures
 import json
 import pathlib
-import time
 
 from absl import logging
 import keras
+import numpy as np
+import tensorflow as tf
 
 from tfprune import checks
 from tfprune import costs
-from tfprune import evaluation
-from tfprune import exporting
 from tfprune import files
-from tfprune import fitting
+from tfprune import identity
+from tfprune import measures as measures_lib
 from tfprune import program
+from tfprune import replicas
 from tfprune import report
+from tfprune import rounds
 from tfprune import runs
 from tfprune import training
 
 
 class Pretraining:
-    """The training of a base model.
+    """The training of a base model, a machine of one epoch in each round.
+
+    An epoch is one iterator over the dataset. A resumed training begins those
+    of the epochs before and reads nothing of them, so that a shuffle goes on.
 
     Args:
         trainer: A `Trainer`.
@@ -36,81 +40,112 @@ class Pretraining:
             raise ValueError(
                 f"`trainer` must be a Trainer. Received: trainer={trainer!r}."
             )
-        if type(epochs) is not int or epochs < 1:
-            raise ValueError(
-                "`epochs` must be an int of at least 1. "
-                f"Received: epochs={epochs!r}."
-            )
+        checks.check_counts(epochs=epochs)
         self.trainer = trainer
         self.epochs = epochs
 
-    def train(
-        self, model, dataset, loss_fn, validation_data=None, on_record=None
-    ):
-        """Trains a model under the current strategy.
+    def start(self, model, dataset, loss_fn):
+        """Builds the training under the current strategy; trains nothing.
 
         Args:
             model: A `keras.Model`, made under the strategy; its weights
                 change.
             dataset: `tf.data.Dataset` of batched `(inputs, labels)`.
             loss_fn: Function `(labels, outputs)` to one loss per example.
-            validation_data: Dataset to measure the accuracy on after each
-                epoch. Defaults to None.
-            on_record: Function that is called with the record of each epoch
-                and `(epoch, epochs)`. Defaults to None.
-
-        Returns:
-            The records, as of `fitting.fit`.
 
         Raises:
-            ValueError: If model, data and loss do not fit.
-            FloatingPointError: If the loss is not finite.
+            ValueError: If the dataset does not end, or the trainer does not
+                fit the model.
         """
-
-        def show(record):
-            if on_record is not None:
-                on_record(record, (record["epoch"], self.epochs))
-
-        return fitting.fit(
-            model,
+        if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError(
+                "The dataset must end for `epochs` to be counted. "
+                f"Received: an infinite dataset, epochs={self.epochs}."
+            )
+        self.trainer.build(model)
+        self._model = model
+        self._dataset = dataset
+        self._batches, self._update = replicas.distribute(
             dataset,
-            loss_fn,
-            self.trainer,
-            epochs=self.epochs,
-            validation_data=validation_data,
-            on_record=show,
+            lambda inputs, labels: self.trainer.step(
+                model, loss_fn, inputs, labels
+            )[1],
         )
+        self._epoch = tf.Variable(0, dtype=tf.int64)
+        self._step = tf.Variable(0, dtype=tf.int64)
 
-    def train_once(
-        self,
-        model,
-        dataset,
-        loss_fn,
-        path,
-        validation_data=None,
-        on_record=None,
-    ):
-        """Trains a model and saves it, or takes the weights saved before.
+    @property
+    def state(self):
+        """All that a checkpoint holds: {name: list of `tf.Variable`s}."""
+        return {
+            "model": [x.value for x in self._model.variables],
+            "trainer": [x.value for x in self.trainer.variables],
+            "position": [self._epoch, self._step],
+        }
+
+    @property
+    def done(self):
+        """Whether no epoch is left."""
+        return int(self._epoch.numpy()) >= self.epochs
+
+    @property
+    def progress(self):
+        """How many epochs are done, and how many there are."""
+        return int(self._epoch.numpy()), self.epochs
+
+    def step(self):
+        """Trains for an epoch.
+
+        Returns:
+            A record of `epoch`, `step`, `loss` (mean over the batches) and
+            `learning_rate` (of the next step).
+
+        Raises:
+            FloatingPointError: If the loss is not finite.
+            ValueError: If the dataset can be read only once.
+        """
+        losses = [self._train(batch) for batch in self._batches]
+        if not losses:
+            raise ValueError(
+                "The dataset must be one that can be read for every epoch. "
+                f"Received: 0 batches after {self.progress[0]} epochs."
+            )
+        self._epoch.assign_add(1)
+        return {
+            "epoch": self.progress[0],
+            "step": int(self._step.numpy()),
+            "loss": float(np.mean(losses)),
+            "learning_rate": self.trainer.learning_rate,
+        }
+
+    def complete(self, left, measures):
+        """Does all epochs that are left.
 
         Args:
-            model: As for `train`.
-            dataset: As for `train`.
-            loss_fn: As for `train`.
-            path: The `.keras` file; if it is there, nothing is trained.
-            validation_data: As for `train`.
-            on_record: As for `train`.
+            left: The `Rounds` of this training.
+            measures: The `Measures` of the run.
+
+        Raises:
+            ValueError: As for `step`.
+            FloatingPointError: As for `step`.
         """
-        if pathlib.Path(path).exists():
-            logging.info("The base model is that of %s.", path)
-            saved = keras.models.load_model(path, compile=False)
-            model.set_weights(saved.get_weights())
-            # A shuffle goes on from the epochs that began before: those of the
-            # check of a batch and of the training.
-            for _ in range(1 + self.epochs):
-                iter(dataset)
-            return
-        self.train(model, dataset, loss_fn, validation_data, on_record)
-        exporting.save_keras(model, path)
+        for _ in range(self.progress[0]):
+            iter(self._dataset)
+        for _, record in left:
+            left.save({**record, **measures.validate(self._model)})
+
+    def _train(self, batch):
+        """Does one training step; returns its loss."""
+        update = self._update(batch)
+        self._step.assign_add(1)
+        if not update.finite:
+            raise FloatingPointError(
+                f"The loss must be finite. Received: {float(update.loss)} in "
+                f"step {int(self._step.numpy())} of the base training. Lower "
+                "the learning rate or clip the gradient; the last checkpoint "
+                "is from before."
+            )
+        return float(update.loss)
 
 
 def train(
@@ -129,17 +164,18 @@ def train(
 ):
     """Trains a base model, exports and reports it.
 
-    On a finished run the same call returns its model; a run that was stopped
-    begins again.
+    The run is saved after every epoch: the same call goes on where a killed
+    one stood, and on a finished run returns its model.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, made under the
             current strategy; its weights change.
-        dataset: `tf.data.Dataset` of batched `(inputs, labels)` to train on.
+        dataset: `tf.data.Dataset` of batched `(inputs, labels)` to train on,
+            as for `prune`.
         pretraining: A `Pretraining`.
         loss_fn: Function `(labels, outputs)` to one loss per example, [batch].
         output_dir: Folder for `1/` (the SavedModel), `model.keras`,
-            `report.json` and `records.jsonl`.
+            `report.json`, `records.jsonl`, `checkpoints/` and `logs/`.
         validation_data: Dataset to measure the accuracy on after each epoch.
             Defaults to None.
         test_data: Dataset for the accuracy of the report, read only once the
@@ -147,9 +183,12 @@ def train(
         seed: Seed of every random draw from here on, as for
             `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the run was set up; a run in the same folder
-            with another text is refused. Defaults to None.
+            with another text is refused. Defaults to None: that of
+            `identity.describe`, of all that the run depends on but the first
+            weights of the model.
         command: The command line of the run, for the report. Defaults to None.
-        on_record: As for `Pretraining.train`.
+        on_record: Function that is called with the record of each epoch and
+            `(epoch, epochs)`. Defaults to None.
 
     Returns:
         The trained `keras.Model`.
@@ -157,39 +196,41 @@ def train(
     Raises:
         ValueError: If model, data, settings or folder do not fit, before any
             training; nothing is written.
-        FloatingPointError: If the loss is not finite.
-        OSError: If the folder cannot be written.
+        FloatingPointError: If the loss is not finite; checkpoints stay.
+        OSError: If the folder cannot be written, or no checkpoint in it read.
     """
     folder = pathlib.Path(output_dir)
+    if config is None:
+        config = identity.describe(
+            model,
+            dataset,
+            trained=False,
+            pretraining=pretraining,
+            loss_fn=loss_fn,
+            seed=seed,
+        )
     if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)
         return keras.models.load_model(folder / "model.keras")
-    if test_data is None:
-        test_data = validation_data
-    checks.check_run(model, (dataset, validation_data, test_data), loss_fn)
+    measures = measures_lib.Measures(loss_fn, validation_data, test_data)
+    checks.check_run(model, [dataset, *measures.datasets], loss_fn)
+    pretraining.start(model, dataset, loss_fn)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    started = time.monotonic()
     with runs.claimed(folder, config) as own:
-        records = own / "records.jsonl"
-        records.unlink(missing_ok=True)
-
-        def write(record, progress):
-            report.append_record(records, record)
-            if on_record is not None:
-                on_record(record, progress)
-
-        pretraining.train(model, dataset, loss_fn, validation_data, write)
+        clock = rounds.Clock()
+        left = rounds.Rounds(pretraining, own, folder, clock, on_record)
+        pretraining.complete(left, measures)
         summary = {
-            **_measures(model, test_data, loss_fn),
+            **measures.final(model),
+            "measured_on": measures.final_data,
+            **costs.cost(model)._asdict(),
             "seed": seed,
             "command": command,
-            "seconds": time.monotonic() - started,
             "versions": report.versions(),
         }
-        # As at the end of `pruning.prune`: a scope holds for one thread.
-        with futures.ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(_export, model, own).result()
+        runs.outside_strategy(_export, model, own)
+        summary["seconds"] = clock.seconds
         text = json.dumps(summary, indent=2)
         files.write_text(own / "report.json", f"{text}\n")
     return model
@@ -197,17 +238,3 @@ def train(
 
 def _export(model, folder):
     runs.export(program.duplicate(model), folder)
-
-
-def _measures(model, test_data, loss_fn):
-    """Returns the accuracy, the loss and the cost of a model."""
-    measures = (
-        {}
-        if test_data is None
-        else evaluation.evaluate(model, test_data, loss_fn)
-    )
-    return {
-        "accuracy": measures.get("accuracy"),
-        "loss": measures.get("loss"),
-        **costs.cost(model)._asdict(),
-    }

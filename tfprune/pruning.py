@@ -1,9 +1,6 @@
 """The run of a method: checkpoints, resuming, progress, export and report."""
 
-from concurrent import futures
-import itertools
 import pathlib
-import time
 
 from absl import logging
 import keras
@@ -12,14 +9,15 @@ import tensorflow as tf
 from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
-from tfprune import evaluation
+from tfprune import exporting
 from tfprune import graph as graph_lib
+from tfprune import identity
+from tfprune import measures as measures_lib
 from tfprune import program
 from tfprune import report
+from tfprune import rounds
 from tfprune import runs
 from tfprune import timing
-
-CHECKPOINTS = 3  # How many are kept.
 
 
 def prune(
@@ -55,7 +53,10 @@ def prune(
         loss_fn: Function `(labels, outputs)` to one loss per example, [batch].
         output_dir: Folder for `1/` (the SavedModel), `model.keras`,
             `report.json`, `report.md`, `figures/`, `records.jsonl`,
-            `checkpoints/` and `logs/` (TensorBoard).
+            `checkpoints/` and `logs/` (TensorBoard), and `base/` for those of
+            the pretraining. The report's `seconds` are all that the run took,
+            pretraining, measures and export included, in all processes that
+            worked on it, without what a killed one had not saved.
         validation_data: Dataset to measure the accuracy on after each pruning,
             at the end, and in between. Defaults to None.
         test_data: Dataset for the accuracies of the report, measured only once
@@ -67,7 +68,9 @@ def prune(
         seed: Seed of every random draw from here on, as for
             `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the run was set up; a run in the same folder
-            with another text is refused. Defaults to None.
+            with another text is refused. Defaults to None: that of
+            `identity.describe`, of all that the run depends on. The weights of
+            the model count unless there is a `pretraining`.
         command: The command line of the run, for the report. Defaults to None.
         on_record: Function that is called with the record of each round and
             `method.progress`; before, with those of the pretraining. Defaults
@@ -81,156 +84,94 @@ def prune(
             training; nothing is written.
         FloatingPointError: If a loss is not finite; checkpoints stay.
         OSError: If the folder cannot be written, or no checkpoint in it read.
+        VerificationError: If the final model does not compute what the masked
+            one does.
+        ExportError: If the SavedModel does not compute what its model does.
     """
-    if not isinstance(validation_freq, int) or validation_freq < 1:
-        raise ValueError(
-            "`validation_freq` must be an int of at least 1. "
-            f"Received: {validation_freq!r}."
-        )
+    checks.check_counts(validation_freq=validation_freq)
     folder = pathlib.Path(output_dir)
+    if config is None:
+        config = identity.describe(
+            model,
+            dataset,
+            trained=pretraining is None,
+            method=method,
+            pretraining=pretraining,
+            loss_fn=loss_fn,
+            seed=seed,
+        )
     if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)
         return keras.models.load_model(folder / "model.keras")
-    if test_data is None:
-        test_data = validation_data
-    checks.check_run(model, (dataset, validation_data, test_data), loss_fn)
-    method.check(model)
+    measures = measures_lib.Measures(loss_fn, validation_data, test_data)
+    checks.check_run(model, [dataset, *measures.datasets], loss_fn)
     if pretraining is not None:
-        base = runs.claim_base(folder, config)
-        pretraining.train_once(
-            model, dataset, loss_fn, base, validation_data, on_record
-        )
-    if seed is not None:
-        keras.utils.set_random_seed(seed)
-    method.start(model, dataset, loss_fn)
+        pretraining.start(model, dataset, loss_fn)
+    method.check(model, dataset, loss_fn)
     with runs.claimed(folder, config) as own:
-        run = _Run(own, method)
-        run.restore(folder / "checkpoints")
+        clock = rounds.Clock()
+
+        def turn(machine, phase=""):
+            return rounds.Rounds(
+                machine, own / phase, folder / phase, clock, on_record
+            )
+
+        if pretraining is not None:
+            pretraining.complete(turn(pretraining, "base"), measures)
+            _keep_base(model, own / "base.keras")
+        if seed is not None:
+            keras.utils.set_random_seed(seed)
+        method.start(model, dataset, loss_fn)
         dense = costs.cost(model).macs
-        for record in _rounds(run):
-            record["macs_kept"] = record["macs"] / dense
-            now = record["pruned"] or record["round"] % validation_freq == 0
-            if validation_data is not None and (now or method.done):
-                measures = evaluation.evaluate(
-                    method.model, validation_data, loss_fn
-                )
-                record["validation_loss"] = measures["loss"]
-                record["accuracy"] = measures.get("accuracy")
-            run.save(record)
-            if on_record is not None:
-                on_record(record, method.progress)
-        # A strategy's scope holds for one thread: in another, models are made
-        # of plain variables, as serving wants them.
+        _prune(method, turn(method), dense, measures, validation_freq)
         origin = {"seed": seed, "command": command}
-        with futures.ThreadPoolExecutor(max_workers=1) as pool:
-            end = pool.submit(_finish, run, model, test_data, loss_fn, origin)
-            return end.result()
-
-
-class _Run:
-    """The checkpoints and records of a run."""
-
-    def __init__(self, folder, method):
-        self.folder = folder
-        self.method = method
-        self.records = folder / "records.jsonl"
-        self._writer = tf.summary.create_file_writer(str(folder / "logs"))
-        self._seconds = tf.Variable(0.0, dtype=tf.float64)
-        self._checkpoint = tf.train.Checkpoint(
-            seconds=self._seconds, **method.state
-        )
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint,
-            str(folder / "checkpoints"),
-            max_to_keep=CHECKPOINTS,
-        )
-
-    @property
-    def seconds(self):
-        """The time that all rounds of the run have taken."""
-        return float(self._seconds.numpy())
-
-    def restore(self, checkpoints):
-        """Goes back to the newest checkpoint in a folder, if there is any."""
-        state = tf.train.get_checkpoint_state(str(checkpoints))
-        if state is not None:
-            self._read_newest(list(state.all_model_checkpoint_paths))
-        step, _ = self.method.progress
-        report.rewind(self.records, step)
-
-    def spend(self, seconds):
-        """Adds the time of a round; returns that of all."""
-        self._seconds.assign_add(seconds)
-        return self.seconds
-
-    def save(self, record):
-        """Writes the record of a round and a checkpoint."""
-        logging.info("%s", record)
-        report.append_record(self.records, record)
-        report.log_scalars(self._writer, record)
-        self._manager.save(checkpoint_number=record["step"])
-
-    def _read_newest(self, paths):
-        """Reads the last checkpoint of a list that can be read."""
-        for path in reversed(paths):
-            try:
-                self._checkpoint.restore(path).assert_consumed()
-            except (tf.errors.OpError, IndexError) as error:
-                logging.warning(
-                    "Checkpoint %s cannot be read, falling back to the one "
-                    "before: %s",
-                    path,
-                    error,
-                )
-            except (AssertionError, ValueError) as error:
-                raise ValueError(
-                    "The model and the method must be those of the run in the "
-                    f"folder. Received: others than those of {path}. Choose "
-                    "another folder, or delete it."
-                ) from error
-            else:
-                logging.info("Continuing from %s.", path)
-                return
-        raise OSError(
-            "A run goes on from a checkpoint that can be read. Received: "
-            f"{paths}, of which none can be. Delete the folder of the run to "
-            "start anew."
+        return runs.outside_strategy(
+            _finish, method, model, measures, own, origin, clock
         )
 
 
-def _rounds(run):
-    """Does all rounds that are left; yields the record of each."""
-    done = len(report.read_records(run.records))
-    for number in itertools.count(done + 1):
-        if run.method.done:
-            return
-        started = time.monotonic()
-        record = {"round": number, **run.method.step()}
-        record["seconds"] = run.spend(time.monotonic() - started)
-        yield record
+def _keep_base(model, path):
+    if not path.exists():
+        exporting.save_keras(model, path)
 
 
-def _finish(run, model, test_data, loss_fn, origin):
+def _prune(method, left, dense, measures, validation_freq):
+    """Does the rounds of a method that are left."""
+    for number, record in left:
+        record = {
+            "round": number,
+            **record,
+            "macs_kept": record["macs"] / dense,
+        }
+        now = record["pruned"] or number % validation_freq == 0
+        if now or method.done:
+            record |= measures.validate(method.model)
+        left.save(record)
+
+
+def _finish(method, model, measures, folder, origin, clock):
     """Exports the final model of a run and writes its report; returns it."""
-    small = run.method.finish()
-    runs.export(small, run.folder)
+    small = method.finish()
+    runs.export(small, folder)
     summary = {
-        **_compare(program.duplicate(model), small, test_data, loss_fn),
-        **run.method.report(small),
+        **_compare(model, small, measures),
+        "measured_on": measures.final_data,
+        **method.report(small),
         "uncounted": graph_lib.explain(small).uncounted,
         **origin,
-        "seconds": run.seconds,
+        "seconds": clock.seconds,
         "versions": report.versions(),
     }
-    report.write(run.folder, summary, report.read_records(run.records))
+    records = report.read_records(folder / rounds.RECORDS)
+    report.write(folder, summary, records)
     return small
 
 
-def _compare(model, small, test_data, loss_fn):
+def _compare(model, small, measures):
     """Returns the figures of merit of the base and of the pruned model."""
+    models = {"base": program.duplicate(model), "pruned": small}
     inputs = compaction.random_inputs(model, batch_size=1)
     inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
-    models = {"base": model, "pruned": small}
     calls = {name: tf.function(m) for name, m in models.items()}
     times = timing.cpu_ms(
         {
@@ -238,17 +179,11 @@ def _compare(model, small, test_data, loss_fn):
             for name, call in calls.items()
         }
     )
-    figures = {}
-    for name, each in models.items():
-        measures = (
-            {}
-            if test_data is None
-            else evaluation.evaluate(each, test_data, loss_fn)
-        )
-        figures[name] = {
-            "accuracy": measures.get("accuracy"),
-            "loss": measures.get("loss"),
+    return {
+        name: {
+            **measures.final(each),
             **costs.cost(each)._asdict(),
             "cpu_ms": times[name].median,
         }
-    return figures
+        for name, each in models.items()
+    }

@@ -42,6 +42,10 @@ def append_record(path, record):
     Args:
         path: File; made if it does not exist.
         record: {name: number or text} of one round.
+
+    Raises:
+        TypeError: If a value is of no type of JSON.
+        OSError: If the file cannot be written.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +77,16 @@ def read_records(path):
 
 
 def rewind(path, step):
-    """Drops the records after `step`, where a resumed run goes on from."""
+    """Drops the records after `step`, where a resumed run goes on from.
+
+    Args:
+        path: File; made if it does not exist.
+        step: Training steps.
+
+    Raises:
+        ValueError: If a line is damaged.
+        OSError: If the file cannot be written.
+    """
     records = [r for r in read_records(path) if r["step"] <= step]
     files.write_text(path, "".join(_json(r) + "\n" for r in records))
 
@@ -109,10 +122,16 @@ def write(folder, summary, records):
             `params`, `macs` and `cpu_ms`; `verification` of
             `max_abs_difference` and `max_abs_output`; `layers`, a list of
             dicts of `name`, `channels_before`, `channels_after`, `prunable`
-            and `reason`; `seed`, `seconds`, `versions`; and what else is
-            known, like the `command`. None or NaN is shown as unknown.
+            and `reason`; `measured_on`, "test" or "validation", the data of
+            the accuracies, or None if there are none; `seed`, `seconds`,
+            `versions`; and what else is known, like the `command`. None or NaN
+            is shown as unknown.
         records: List of dicts with a `step`; `accuracy`, `macs` and `phase`
             are drawn where they exist.
+
+    Raises:
+        TypeError: If a value is of no type of JSON.
+        OSError: If a file cannot be written.
     """
     folder = pathlib.Path(folder)
     summary, records = _plain(summary), _plain(records)
@@ -182,8 +201,10 @@ def _headline(summary):
         values = base[key], pruned[key]
         return title, *(_text(v, pattern) for v in values), compare(*values)
 
+    data = summary.get("measured_on")
+    accuracy = (f"{data} accuracy".capitalize(), "accuracy", "{:.2%}")
     return [
-        row("Test accuracy", "accuracy", "{:.2%}", _points_apart),
+        *([row(*accuracy, _points_apart)] if data else []),
         row("Parameters", "params", "{:,.0f}", _ratio),
         row("Multiply-accumulates per example", "macs", "{:,.0f}", _ratio),
         row("CPU time of one example", "cpu_ms", "{:.2f} ms", _ratio),

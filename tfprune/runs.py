@@ -1,5 +1,6 @@
 """The folder of a run: whose it is, and what is written into it."""
 
+from concurrent import futures
 import contextlib
 import difflib
 import json
@@ -12,7 +13,15 @@ import tensorflow as tf
 from tfprune import exporting
 from tfprune import files
 
-OUTPUTS = ("1", "model.keras", "report.json", "records.jsonl", "checkpoints")
+OUTPUTS = (
+    "1",
+    "base",
+    "base.keras",
+    "checkpoints",
+    "model.keras",
+    "records.jsonl",
+    "report.json",
+)
 
 
 def is_finished(folder, config):
@@ -30,7 +39,7 @@ def is_finished(folder, config):
     if not path.exists():
         _check_free(folder)
         return False
-    there = _config(path)
+    there = json.loads(path.read_text(encoding="utf-8"))["config"]
     if there != config:
         raise ValueError(
             "`output_dir` must hold a run of the same configuration, or none. "
@@ -60,33 +69,40 @@ def claimed(folder, config):
         return
     folder = pathlib.Path(folder)
     with _writing(folder):
-        _write_config(folder / "run.json", config)
+        text = json.dumps({"config": config}, indent=1)
+        files.write_text(folder / "run.json", text)
     yield folder
 
 
-def claim_base(folder, config):
-    """Returns the path of the base model in the folder of a run.
+def outside_strategy(function, *args):
+    """Calls a function outside the scope of the current strategy.
 
-    A base model of another configuration is removed, so that it is never
-    taken for that of this run.
+    A scope holds for one thread: in another, models are made of plain
+    variables, as serving wants them.
 
     Args:
-        folder: As for `is_finished`.
-        config: As for `is_finished`.
+        function: Any function.
+        *args: Its arguments.
 
-    Raises:
-        OSError: If the folder cannot be written.
+    Returns:
+        What the function returned; what it raised is raised.
     """
-    path, mark = (pathlib.Path(folder, f"base.{x}") for x in ("keras", "json"))
-    if not mark.exists() or _config(mark) != config:
-        with _writing(folder):
-            path.unlink(missing_ok=True)
-            _write_config(mark, config)
-    return path
+    with futures.ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(function, *args).result()
 
 
 def export(model, folder):
-    """Writes `model.keras` and `1/`, anew if a killed run left some."""
+    """Writes `model.keras` and `1/`, anew if a killed run left some.
+
+    Args:
+        model: A built `keras.Model`, of plain variables.
+        folder: Output folder of the run.
+
+    Raises:
+        ValueError: If the model or a name cannot be served.
+        OSError: If the folder cannot be written.
+        ExportError: If the reloaded model and `model` differ.
+    """
     version = pathlib.Path(folder, "1")
     if version.exists():
         shutil.rmtree(version)
@@ -102,14 +118,6 @@ def _check_free(folder):
             f"Received: {str(folder)!r}, which holds {', '.join(others)} "
             "but no run.json. Choose another folder."
         )
-
-
-def _config(path):
-    return json.loads(path.read_text(encoding="utf-8"))["config"]
-
-
-def _write_config(path, config):
-    files.write_text(path, json.dumps({"config": config}, indent=1))
 
 
 @contextlib.contextmanager

@@ -19,3 +19,28 @@ if _before is not None:
 ConstantSparsity = tfmot.sparsity.keras.ConstantSparsity
 PolynomialDecay = tfmot.sparsity.keras.PolynomialDecay
 PruningSchedule = tfmot.sparsity.keras.PruningSchedule
+
+
+def check(schedule, steps):
+    """Raises an error if a schedule has not pruned all within some steps.
+
+    Args:
+        schedule: A `PruningSchedule`.
+        steps: Training steps in all.
+
+    Raises:
+        ValueError: If it does not prune in its `end_step`, or ends later.
+    """
+    end = getattr(schedule, "end_step", None)
+    if end is None or not 0 < end <= steps:
+        raise ValueError(
+            "`schedule` must have an `end_step` from 1 to `steps`. "
+            f"Received: end_step={end}, steps={steps}."
+        )
+    prunes, sparsity = schedule(end)
+    if not prunes or not sparsity > 0:
+        raise ValueError(
+            "`schedule` must prune in its `end_step`, to a sparsity above 0. "
+            f"Received: {schedule.get_config()}. Make `end_step - begin_step` "
+            "a multiple of `frequency`."
+        )

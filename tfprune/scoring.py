@@ -80,7 +80,6 @@ class Scorer:
         self._graph = graph
         self._loss_fn = loss_fn
         self._program = program.program(masked)
-        self._alive = masking.get_mask(masked, graph) & graph.prunable
         masks = program.layers_by_path(masked)
         self._layers = {
             path: masking.unwrapped(layer) for path, layer in masks.items()
@@ -89,6 +88,10 @@ class Scorer:
         for gate in graph.gates.values():
             path, chain = masking.mask_path(gate), _chain(self._layers, gate)
             self._gates[id(masks[path])] = path, gate, chain
+        self._masks = [
+            (masks[masking.mask_path(gate)].mask, gate.node.outputs[0])
+            for gate in graph.gates.values()
+        ]
 
     def pass_over(self, inputs, labels):
         """Returns {name: contributions} of a batch on the current replica."""
@@ -130,13 +133,25 @@ class Scorer:
             labels,
             self._program,
             self._graph,
-            self._alive,
+            self._alive(),
             self._loss_fn,
         )
         return {
             name: criterion.contributions(batch)
             for name, criterion in self.criteria.items()
         }
+
+    def _alive(self):
+        """Returns which prunable units have no mask shut, bool [num_units]."""
+        alive = tf.constant(self._graph.prunable)
+        for mask, units in self._masks:
+            dead = tf.math.unsorted_segment_max(
+                tf.reshape(1 - mask, [-1]),
+                units.ravel(),
+                self._graph.num_units,
+            )
+            alive &= dead <= 0
+        return alive
 
     def _tap(self, key, pairs):
         path, gate, chain = self._gates[key]

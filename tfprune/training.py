@@ -8,6 +8,7 @@ import collections
 import re
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
 from tfprune import batch_norm
@@ -104,12 +105,30 @@ class Trainer:
             model: The `keras.Model` to train.
             teacher: The `keras.Model` to learn from, for a trainer with
                 `distillation`; others leave it. Defaults to `None`.
+
+        Raises:
+            ValueError: As `check` does, or if there is no teacher.
         """
         if self.distillation and teacher is None:
             raise ValueError(
                 "`distillation` needs a teacher. "
                 "Received: teacher=None; pass the model before pruning."
             )
+        self.check(model)
+        self._teacher = teacher
+        self._trained = model.trainable_variables
+        self.optimizer.build(self._trained)
+
+    def check(self, model):
+        """Raises an error if the trainer cannot train a model.
+
+        Args:
+            model: A `keras.Model`.
+
+        Raises:
+            ValueError: If it has several outputs to distil, or is not the
+                model that the trainer was built for.
+        """
         if self.distillation and len(model.outputs) != 1:
             raise ValueError(
                 "`distillation` needs a model with one output. "
@@ -121,9 +140,20 @@ class Trainer:
                 "A trainer keeps the state of one model. Received: model "
                 f"{model.name!r} after another; make a new Trainer for it."
             )
-        self._teacher = teacher
-        self._trained = model.trainable_variables
-        self.optimizer.build(self._trained)
+
+    def check_slots(self):
+        """Raises an error if `mask_slots` cannot work.
+
+        Raises:
+            ValueError: If the optimizer is `Adafactor`, whose state has not
+                the shape of the variables.
+        """
+        if isinstance(self.optimizer, keras.optimizers.Adafactor):
+            raise ValueError(
+                "Every slot of the optimizer must belong to one weight. "
+                "Received: Adafactor, which keeps those of rows and columns; "
+                "train with another optimizer."
+            )
 
     def step(self, model, loss_fn, inputs, labels, tap=gradients_lib.no_taps):
         """Updates the model from one batch; in replica context.

@@ -78,6 +78,10 @@ def started(run, model=None, dataset=None):
     return run
 
 
+def checked(run, model=None):
+    run.check(model or plain(), batches(), losses.CrossEntropy())
+
+
 def turned(run):
     """Does all rounds of a method; returns its records and masks."""
     records, masks = [], []
@@ -277,6 +281,32 @@ def test_scores_begin_anew_after_a_pruning():
     np.testing.assert_array_equal(summed, np.zeros(run.graph.num_units))
 
 
+class Alive(criteria.Criterion):
+    """Scores the units that are alive with 1, the others with 0."""
+
+    def contributions(self, batch):
+        return tf.cast(batch.alive, tf.float32)[tf.newaxis]
+
+    def reduce(self, contributions):
+        return tf.reduce_mean(contributions, axis=0)
+
+
+def test_criteria_know_which_units_are_alive():
+    run = iterative.Iterative(
+        Alive(), budgets.Budget(units=5), decay(2, 6), sgd(), 8, round_steps=1
+    )
+    started(run)
+    seen = []
+    while not run.done:
+        before = masking.get_mask(run.model, run.graph) & run.graph.prunable
+        run.step()
+        _, summed, count = run.state["method"]
+        if count == 1:  # Scores since the last pruning.
+            np.testing.assert_array_equal(summed, before)
+            seen.append(before.sum())
+    assert seen == [16, 16, 6]
+
+
 def test_ranking_is_the_users():
     def backwards(scores, graph, keep):
         return -scores
@@ -437,9 +467,50 @@ def test_parts_of_a_wrong_type_are_refused(name, kind):
 def test_unreachable_budget_is_refused_before_training():
     run = method(budgets.Budget(macs=0.01))
     with pytest.raises(ValueError, match="cannot be met.*nearest reachable is"):
-        run.check(plain())
+        checked(run)
     with pytest.raises(ValueError, match="`min_units`=8. The nearest"):
-        method(budgets.Budget(units=10), min_units=8).check(plain())
+        checked(method(budgets.Budget(units=10), min_units=8))
+
+
+def test_criterion_that_does_not_cover_the_model_is_refused():
+    run = iterative.Iterative(
+        criteria.BNScale(), budgets.Budget(units=0.5), decay(), sgd(), 10
+    )
+    with pytest.raises(ValueError, match="BNScale must find .* layer 'first'"):
+        checked(run)
+    with pytest.raises(ValueError, match="BNScale must find .* layer 'conv2d_"):
+        checked(run, regular())
+
+
+def test_trainer_that_does_not_fit_is_refused():
+    used = sgd()
+    used.build(plain())
+    with pytest.raises(ValueError, match="keeps the state of one model"):
+        checked(method(trainer=used))
+    adafactor = training.Trainer(keras.optimizers.Adafactor())
+    with pytest.raises(ValueError, match="Received: Adafactor"):
+        checked(method(trainer=adafactor))
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Flatten()(layers.Conv2D(4, 3)(inputs))
+    two = keras.Model(inputs, [layers.Dense(3)(x), layers.Dense(3)(x)])
+    distilling = sgd(distillation=losses.Distillation(0.5))
+    with pytest.raises(ValueError, match="a model with one output. Received"):
+        checked(method(trainer=distilling), two)
+
+
+@pytest.mark.parametrize("strategy", [one_device, one_replica, two_replicas])
+def test_check_reads_no_data(strategy):
+    read = []
+
+    def count(inputs, labels):
+        tf.py_function(lambda: read.append(1), [], [])
+        return inputs, labels
+
+    with strategy().scope():
+        run = method(trainer=sgd())
+        run.check(plain(), batches().map(count), losses.CrossEntropy())
+    assert read == []
+    assert not run.trainer.optimizer.built
 
 
 def test_unknown_frozen_layer_is_refused():

@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     labels: object
     program: object  # the `Program` of the masked model
     graph: graph_lib.ChannelGraph
-    alive: np.ndarray  # bool [num_units], the units to score
+    alive: tf.Tensor  # bool [num_units], the units to score
     loss_fn: object
 
 
@@ -107,7 +107,8 @@ class Criterion:
         return tf.transpose(total)
 
     def _check_all_covered(self, batch, units):
-        missed = np.setdiff1d(np.flatnonzero(batch.alive), units)
+        prunable = np.flatnonzero(batch.graph.prunable)
+        missed = np.setdiff1d(prunable, units)
         if len(missed):
             name = batch.graph.owners[int(missed[0])].path
             raise ValueError(

@@ -34,8 +34,10 @@ class Oracle(base.Criterion):
         parts, units = [], []
         for paths, group in _groups(batch).items():
             changes = tf.map_fn(
-                lambda unit, paths=paths: (
-                    _ablated(batch, values, paths, unit) - base_losses
+                lambda unit, paths=paths: tf.cond(
+                    batch.alive[unit],
+                    lambda: _ablated(batch, values, paths, unit) - base_losses,
+                    lambda: tf.zeros_like(base_losses),
                 ),
                 tf.constant(group),
                 fn_output_signature=base_losses.dtype,
@@ -55,13 +57,13 @@ class Oracle(base.Criterion):
 
 
 def _groups(batch):
-    """Returns {paths of gates: the live units that have just these}."""
+    """Returns {paths of gates: the prunable units that have just these}."""
     paths = collections.defaultdict(list)
     for path, units in batch.units.items():
         for unit in np.unique(units[units >= 0]):
             paths[int(unit)].append(path)
     groups = collections.defaultdict(list)
-    for unit in np.flatnonzero(batch.alive).tolist():
+    for unit in np.flatnonzero(batch.graph.prunable).tolist():
         groups[tuple(paths[unit])].append(unit)
     return groups
 

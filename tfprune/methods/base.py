@@ -10,13 +10,15 @@ class Method:
     round and taken up again in another process.
     """
 
-    def check(self, model):
+    def check(self, model, dataset, loss_fn):
         """Raises an error if the method cannot end as its settings ask.
 
         It comes before any training, that of the model included.
 
         Args:
-            model: A built `keras.Model`.
+            model: As for `start`.
+            dataset: As for `start`; none of it is read.
+            loss_fn: As for `start`.
 
         Raises:
             ValueError: If the settings do not fit the model.
@@ -30,6 +32,9 @@ class Method:
             dataset: `tf.data.Dataset` of batched `(inputs, labels)`, the same
                 in every process; it is repeated as needed.
             loss_fn: Function `(labels, outputs)` to one loss per example.
+
+        Raises:
+            ValueError: If the settings do not fit the model.
         """
         raise NotImplementedError(f"{type(self).__name__} needs `start`.")
 
@@ -67,7 +72,11 @@ class Method:
         raise NotImplementedError(f"{type(self).__name__} needs `step`.")
 
     def finish(self):
-        """Returns the final model."""
+        """Returns the final model.
+
+        Raises:
+            VerificationError: If it does not compute what `model` does.
+        """
         raise NotImplementedError(f"{type(self).__name__} needs `finish`.")
 
     def report(self, model):

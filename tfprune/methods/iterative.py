@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfprune import budgets
+from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
 from tfprune import graph as graph_lib
@@ -59,8 +60,10 @@ class Iterative(base.Method):
         round_steps=100,
     ):
         _check_kinds(criterion, budget, schedule, trainer)
-        _check_counts(steps, min_units, round_steps)
-        _check_schedule(schedule, steps)
+        checks.check_counts(
+            steps=steps, min_units=min_units, round_steps=round_steps
+        )
+        schedules.check(schedule, steps)
         self.criterion = criterion
         self.budget = budget
         self.schedule = schedule
@@ -71,7 +74,7 @@ class Iterative(base.Method):
         self.frozen = frozen
         self.round_steps = round_steps
 
-    def check(self, model):
+    def check(self, model, dataset, loss_fn):
         graph = graph_lib.trace(model, self.frozen)
         everything = np.ones(graph.num_units, bool)
         budgets.select(
@@ -81,6 +84,13 @@ class Iterative(base.Method):
             self.budget,
             self.min_units,
         )
+        masked = masking.mask_model(model, graph)
+        self.trainer.check(masked)
+        self.trainer.check_slots()
+        scorer = scoring.Scorer(masked, graph, self.criterion, loss_fn)
+        # Tracing computes nothing, and finds what the criterion cannot read.
+        _, trial = replicas.distribute(dataset, scorer.pass_over)
+        trial.get_concrete_function()
 
     def start(self, model, dataset, loss_fn):
         self.graph = graph_lib.trace(model, self.frozen)
@@ -138,13 +148,17 @@ class Iterative(base.Method):
         }
 
     def finish(self):
-        return compaction.compact(self._masked, verify_on=self._examples())
+        model, graph = masking.trace_masked(self._masked)
+        keep = masking.get_mask(self._masked, graph)
+        small = compaction.shrink(model, graph, keep)
+        inputs, _ = next(iter(self._dataset))
+        self._verified = compaction.verify(self._masked, small, inputs)
+        return small
 
     def report(self, model):
-        inputs = self._examples()
         keep = masking.get_mask(self._masked, self.graph)
         return {
-            "verification": compaction.verify(self._masked, model, inputs),
+            "verification": self._verified,
             "layers": self.graph.widths(keep),
         }
 
@@ -185,11 +199,6 @@ class Iterative(base.Method):
                 f"Received: one that ended after {step} batches."
             )
         return batch
-
-    def _examples(self):
-        """Returns the inputs of a batch."""
-        inputs, _ = next(iter(self._dataset))
-        return inputs
 
     def _update(self, inputs, labels):
         _, update = self.trainer.step(
@@ -249,31 +258,3 @@ def _check_kinds(criterion, budget, schedule, trainer):
             raise ValueError(
                 f"`{name}` must be a {kind.__name__}. Received: {value!r}."
             )
-
-
-def _check_counts(steps, min_units, round_steps):
-    for name, value in (
-        ("steps", steps),
-        ("min_units", min_units),
-        ("round_steps", round_steps),
-    ):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be an int of at least 1. Received: {value!r}."
-            )
-
-
-def _check_schedule(schedule, steps):
-    end = getattr(schedule, "end_step", None)
-    if end is None or not 0 < end <= steps:
-        raise ValueError(
-            "`schedule` must have an `end_step` from 1 to `steps`. "
-            f"Received: end_step={end}, steps={steps}."
-        )
-    prunes, sparsity = schedule(end)
-    if not prunes or not sparsity > 0:
-        raise ValueError(
-            "`schedule` must prune in its `end_step`, to a sparsity above 0. "
-            f"Received: {schedule.get_config()}. Make `end_step - begin_step` "
-            "a multiple of `frequency`."
-        )

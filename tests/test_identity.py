@@ -1,0 +1,162 @@
+"""Tests for tfprune.identity."""
+
+import functools
+import json
+
+import keras
+from keras import layers
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import tiny_run
+from tfprune import budgets
+from tfprune import criteria
+from tfprune import identity
+from tfprune import losses
+from tfprune import training
+
+
+class Custom:
+    """A setting of a user, who keeps an argument to himself."""
+
+    def __init__(self, public, private=1):
+        self.public = public
+        self._private = private
+        self.found = object()
+
+
+def network(filters=4, strides=1, activation="relu", shortcut=False):
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(filters, 3, strides, "same", activation=activation)(
+        inputs
+    )
+    x = x + 2.0 * x if shortcut else x
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def described(model=None, trained=False, **settings):
+    return identity.describe(
+        model or network(), tiny_run.dataset(), trained, **settings
+    )
+
+
+def test_same_settings_have_the_same_text():
+    keras.utils.set_random_seed(3)
+    first = described(trained=True, method=tiny_run.method(), seed=1)
+    layers.Conv2D(3, 3)  # Keras numbers the names of later layers.
+    keras.utils.set_random_seed(3)
+    again = described(trained=True, method=tiny_run.method(), seed=1)
+    assert first == again
+    assert json.loads(first)["seed"] == 1
+
+
+def test_settings_are_described_before_and_after_a_run():
+    method = tiny_run.method()
+    before = described(method=method)
+    method.start(network(), tiny_run.dataset(), losses.CrossEntropy())
+    method.step()
+    assert described(method=method) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"filters": 5},
+        {"strides": 2},
+        {"activation": "elu"},
+        {"shortcut": True},
+    ],
+)
+def test_models_differ(change):
+    assert described(network(**change)) != described()
+
+
+def test_place_of_a_layer_counts():
+    def between(first):
+        inputs = keras.Input((4, 4, 2))
+        x, y = layers.ReLU()(inputs), layers.ReLU()(inputs)
+        outputs = layers.Add()([layers.Dense(2)(x), x if first else y])
+        return keras.Model(inputs, outputs)
+
+    assert described(between(True)) != described(between(False))
+
+
+def test_weights_count_if_they_are_trained():
+    assert described(trained=True) != described(trained=True)
+    assert described(trained=False) == described(trained=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"criterion": criteria.WeightNorm(p=2)},
+        {"criterion": criteria.TaylorFO(per_example=True)},
+        {"budget": budgets.Budget(macs=0.4)},
+        {"budget": budgets.Budget(params=0.5)},
+        {"steps": 16},
+        {"rate": 0.06},
+        {"rate": keras.optimizers.schedules.CosineDecay(0.05, 10)},
+        {"ranking": budgets.layer_ranking},
+        {"frozen": ["conv2d"]},
+        {
+            "trainer": training.Trainer(
+                keras.optimizers.SGD(0.05, momentum=0.9), weight_decay=1e-4
+            )
+        },
+        {
+            "trainer": training.Trainer(
+                keras.optimizers.SGD(0.05, momentum=0.9),
+                distillation=losses.Distillation(0.3),
+            )
+        },
+    ],
+)
+def test_methods_differ(change):
+    assert described(method=tiny_run.method(**change)) != described(
+        method=tiny_run.method()
+    )
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (losses.CrossEntropy(), losses.CrossEntropy(0.1)),
+        (np.mean, np.sum),
+        (functools.partial(np.sum, axis=1), functools.partial(np.sum, axis=2)),
+        (np.zeros(3), np.ones(3)),
+        (np.float32(1), np.float32(2)),
+        (Custom(1), Custom(2)),
+        (Custom(1, 1), Custom(1, 2)),
+        (tiny_run.dataset(), tiny_run.dataset().take(1)),
+        (network(4), network(5)),
+    ],
+)
+def test_values_differ(one, other):
+    assert described(value=one) == described(value=one)
+    assert described(value=one) != described(value=other)
+
+
+def test_schedule_without_a_config():
+    class Halving(keras.optimizers.schedules.LearningRateSchedule):
+        def __init__(self, first):
+            self.first = first
+
+        def __call__(self, step):
+            return self.first / (1.0 + tf.cast(step, tf.float32))
+
+    one, other = (
+        described(optimizer=keras.optimizers.SGD(Halving(rate)))
+        for rate in (0.1, 0.2)
+    )
+    assert one != other
+
+
+def test_difference_is_read_in_one_line():
+    lines = [
+        described(method=tiny_run.method(steps=steps)).splitlines()
+        for steps in (12, 16)
+    ]
+    differing = [pair for pair in zip(*lines) if pair[0] != pair[1]]
+    assert differing[-1] == ('   "steps": 12,', '   "steps": 16,')
+    assert len(differing) == 2  # the schedule ends earlier, too
