@@ -14,7 +14,7 @@ LINES = """
     tfprune
     pruning pretraining one_shot
     methods runs measures rounds
-    scoring budgets training fitting exporting report timing
+    scoring budgets training exporting report timing
     criteria checks batch_norm figures evaluation identity
     compaction
     masking costs

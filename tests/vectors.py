@@ -5,6 +5,8 @@ from keras import layers
 import numpy as np
 import tensorflow as tf
 
+from tfprune import losses
+from tfprune import replicas
 from tfprune.layers import channel_mask
 
 INPUTS = np.random.default_rng(0).normal(size=(11, 4)).astype("float32")
@@ -32,6 +34,16 @@ def tapped():
 
 def batches(size, inputs=INPUTS, labels=LABELS):
     return tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(size)
+
+
+def train(model, dataset, trainer, epochs=1, teacher=None):
+    """Trains under the current strategy; returns the `Update` of each step."""
+    loss_fn = losses.CrossEntropy()
+    trainer.build(model, teacher)
+    pairs, step = replicas.distribute(
+        dataset, lambda *pair: trainer.step(model, loss_fn, *pair)[1]
+    )
+    return [step(pair) for _ in range(epochs) for pair in pairs]
 
 
 def squared_error(labels, outputs):
