@@ -21,7 +21,7 @@ LINES = """
     graph
     layers
     program rules gradients
-    schedules data models files replicas losses units
+    schedules data models files serving replicas losses units
 """
 LEVEL = {
     name: -line

@@ -152,18 +152,25 @@ def verify_copy(model, masked, inputs=None):
 
 
 def random_inputs(model, batch_size=2, seed=0):
-    """Returns a batch of inputs in the model's structure.
+    """Returns a batch of inputs in the structure of a model's.
 
-    Numbers are drawn from the standard normal distribution, integers are 0 or
-    1, which every vocabulary has, and unknown sizes are 32.
+    Numbers are drawn from the standard normal distribution; integers are 0 or
+    1, which every vocabulary has; unknown sizes are 96, enough for the strides
+    of common networks.
+
+    Args:
+        model: A built `keras.Model`, or a `serving.Served`.
+        batch_size: Number of examples. Defaults to 2.
+        seed: Of the draws. Defaults to 0.
     """
     rng = np.random.default_rng(seed)
 
-    def draw(tensor):
-        shape = [batch_size, *(length or 32 for length in tensor.shape[1:])]
-        if np.issubdtype(np.dtype(tensor.dtype), np.integer):
-            return rng.integers(0, 2, shape).astype(tensor.dtype)
-        return rng.standard_normal(shape).astype(tensor.dtype)
+    def draw(spec):
+        shape = [batch_size, *(length or 96 for length in spec.shape[1:])]
+        dtype = keras.backend.standardize_dtype(spec.dtype)
+        if keras.backend.is_float_dtype(dtype):
+            return rng.standard_normal(shape).astype(dtype)
+        return rng.integers(0, 2, shape).astype(dtype)
 
     if isinstance(model, keras.Sequential):
         return draw(model.inputs[0])

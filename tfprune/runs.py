@@ -59,8 +59,7 @@ def claimed(folder, config):
             yield pathlib.Path(own)
         return
     folder = pathlib.Path(folder)
-    with _writing(folder):
-        _write_config(folder / "run.json", config)
+    files.write_text(folder / "run.json", _text(config))
     yield folder
 
 
@@ -79,9 +78,9 @@ def claim_base(folder, config):
     """
     path, mark = (pathlib.Path(folder, f"base.{x}") for x in ("keras", "json"))
     if not mark.exists() or _config(mark) != config:
-        with _writing(folder):
+        with files.atomic(mark) as partial:
             path.unlink(missing_ok=True)
-            _write_config(mark, config)
+            partial.write_text(_text(config), encoding="utf-8")
     return path
 
 
@@ -108,20 +107,8 @@ def _config(path):
     return json.loads(path.read_text(encoding="utf-8"))["config"]
 
 
-def _write_config(path, config):
-    files.write_text(path, json.dumps({"config": config}, indent=1))
-
-
-@contextlib.contextmanager
-def _writing(folder):
-    """Explains why a folder cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(
-            "`output_dir` must be a folder that can be written. Received: "
-            f"{str(folder)!r}, which fails: {error}. Choose another folder."
-        ) from error
+def _text(config):
+    return json.dumps({"config": config}, indent=1)
 
 
 def _difference(there, here):
