@@ -269,7 +269,7 @@ def test_output_folder_that_cannot_be_written(run, tmp_path):
     (tmp_path / "file").write_text("")
     code, out, err = run(prune, *prune_flags(tmp_path / "file" / "run"))
     assert code == 1
-    assert "There must be a folder that can be written, with enough space." in err
+    assert "There must be a folder that can be written" in err
     assert "epoch" not in out  # It failed before any training.
 
 
