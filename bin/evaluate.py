@@ -5,29 +5,29 @@
 
 A path is a `.keras` file, a SavedModel, or the folder of a run. Several are
 timed in turns. The accuracy is that on the `test_data` of the config; without
-a config it is unknown, as multiply-accumulates are without a `.keras` file.
+a config it is unknown. Multiply-accumulates are counted on a `.keras` file;
+those of a SavedModel are unknown, unless `model.keras` lies beside it.
 """
 
 import copy
 import json
-import pathlib
 
 from absl import app
 from absl import flags
 import command
 import keras
-import numpy as np
 from rich import console
 from rich import table
 import tensorflow as tf
 
+from tfprune import compaction
 from tfprune import costs
-from tfprune import exporting
 from tfprune import files
-from tfprune import losses
 from tfprune import pretraining
 from tfprune import pruning
+from tfprune import serving
 from tfprune import timing
+from tfprune import training
 
 JSON = flags.DEFINE_string("json", None, "File to write the figures to, too.")
 
@@ -46,14 +46,14 @@ def main(argv):
     _, *paths = argv
     if not paths:
         raise app.UsageError("Name at least one model. Received: no path.")
-    models = {path: exporting.load(path) for path in paths}
-    test_data = configured_test_data()
+    models = {path: serving.load(path) for path in paths}
+    configured = configured_test()
     figures = {path: {"path": path} for path in paths}
     for path, served in models.items():
         figures[path] |= {
-            "accuracy": accuracy(served, test_data),
+            "accuracy": accuracy(served, *configured),
             "params": served.params,
-            "macs": macs(pathlib.Path(path)),
+            "macs": macs(served),
             "bytes": size(served.path),
         }
     for batch in BATCHES:
@@ -65,41 +65,45 @@ def main(argv):
     console.Console().print(show(figures.values()))
 
 
-def configured_test_data():
-    """Returns the `test_data` of the config, None if there is none."""
+def configured_test():
+    """Returns `test_data` and `loss_fn` of the config, None without one."""
     if not command.GIN_FILE.value:
-        return None
+        return None, None
     command.parse_config()
     for function in (pruning.prune, pretraining.train):
         bindings = command.bindings(function)
         if "test_data" in bindings:
-            return copy.deepcopy(bindings["test_data"])  # Gin makes it so.
+            names = "test_data", "loss_fn"
+            # Gin makes what a binding refers to when it is copied.
+            return [copy.deepcopy(bindings[name]) for name in names]
     raise ValueError(
         "The config must bind `test_data` of pruning.prune or pretraining."
         f"train. Received: {', '.join(command.GIN_FILE.value)}, without it."
     )
 
 
-def accuracy(served, dataset):
+def accuracy(served, dataset, loss_fn):
     """Returns the share of examples with the right class, None if unknown."""
     if dataset is None or len(served.outputs) != 1:
         return None
-    hits = []
-    for inputs, labels in dataset:
+
+    def model(inputs, training):
         (outputs,) = served.call(inputs).values()
-        if not losses.are_classes(labels, outputs):
-            return None
-        classes = losses.class_numbers(labels, outputs)
-        hits.extend((classes == tf.argmax(outputs, axis=-1)).numpy())
-    return float(np.mean(hits))
+        return outputs
+
+    return training.evaluate(model, dataset, loss_fn).get("accuracy")
 
 
-def macs(path):
+def macs(served):
     """Returns the multiply-accumulates for one example, None if unknown."""
-    path = path if path.suffix == ".keras" else path / "model.keras"
+    path = served.path
+    if path.suffix != ".keras":
+        path = path.parent / "model.keras"
     if not path.is_file():
         return None
-    return costs.cost(keras.saving.load_model(path, compile=False)).macs
+    cost = costs.cost(keras.saving.load_model(path, compile=False))
+    # Another version than that of the file has other weights.
+    return cost.macs if cost.params == served.params else None
 
 
 def size(path):
@@ -111,7 +115,9 @@ def size(path):
 def times(models, batch):
     """Returns {path: `Timing`} of the models on a batch of random inputs."""
     inputs = {
-        path: exporting.random_inputs(served.inputs, batch)
+        path: tf.nest.map_structure(
+            tf.convert_to_tensor, compaction.random_inputs(served, batch)
+        )
         for path, served in models.items()
     }
     return timing.cpu_ms(

@@ -21,7 +21,7 @@ LINES = """
     graph
     layers gates
     program rules gradients
-    schedules data models files replicas losses units explanation
+    schedules data models files serving replicas losses units explanation
 """
 LEVEL = {
     name: -line

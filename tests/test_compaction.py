@@ -152,6 +152,47 @@ def test_output_that_is_not_finite_is_no_proof():
         compaction.compact(model, graph, keep)
 
 
+class Scaling(layers.Layer):
+    """Has a factor that its config does not tell."""
+
+    factor = 1.0
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+def test_model_that_does_more_than_its_graph_shows_is_refused():
+    inputs = keras.Input((4,))
+    x = layers.Dense(6, name="hidden")(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(Scaling(name="scaling")(x)))
+    graph = graph_lib.trace(model)
+    keep = np.ones(graph.num_units, bool)
+    compaction.compact(model, graph, keep)
+    model.get_layer("scaling").factor = 2.0
+    with pytest.raises(
+        compaction.VerificationError,
+        match="must compute what its graph shows.* part at layer 'scaling'",
+    ):
+        compaction.compact(model, graph, keep)
+
+
+def test_constant_initializers_of_the_old_width():
+    inputs = keras.Input((4,))
+    x = layers.Dense(
+        6, bias_initializer=keras.initializers.Constant(np.arange(6.0))
+    )(inputs)
+    x = layers.BatchNormalization(
+        gamma_initializer=keras.initializers.Constant(np.arange(6.0))
+    )(x)
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    graph = graph_lib.trace(model)
+    keep = zoo.random_keep(graph, 0)
+    small = compaction.compact(model, graph, keep)
+    kept = np.arange(6.0)[keep[graph.layer_units(model.layers[1].name)]]
+    np.testing.assert_array_equal(small.layers[1].bias, kept)
+    np.testing.assert_array_equal(small.layers[2].gamma, kept)
+
+
 def test_verification_on_inputs_of_the_user():
     model, graph, keep = half()
     images = np.random.rand(3, 8, 8, 3).astype("float32")
@@ -194,7 +235,8 @@ def test_random_inputs_have_the_structure_of_the_model():
     x = layers.Dense(2)(layers.Concatenate()([a, x]))
     inputs = compaction.random_inputs(keras.Model({"a": a, "b": b}, x))
     assert inputs["a"].shape == (2, 3)
-    assert inputs["b"].shape == (2, 32, 2)
+    assert inputs["a"].min() < 0
+    assert inputs["b"].shape == (2, 96, 2)
     assert sorted(np.unique(inputs["b"])) == [0, 1]
 
 

@@ -309,6 +309,12 @@ def test_absent_set(tmp_path):
     assert "download=True" in str(error.value)
 
 
+def test_set_that_does_not_exist(tmp_path):
+    with pytest.raises(ValueError, match="`name` must be.*'cifar1O'") as error:
+        data.tfds_images("cifar1O", data_dir=tmp_path)
+    assert len(str(error.value)) < 200  # Not all the names that there are.
+
+
 def test_set_that_cannot_be_fetched(tmp_path, monkeypatch):
     def fail(self):
         raise ConnectionError("no network")

@@ -28,6 +28,7 @@ from tfprune import evaluation
 from tfprune import exporting
 from tfprune import losses
 from tfprune import report
+from tfprune import serving
 from tfprune import training
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -548,7 +549,7 @@ def test_version_on_disk_is_that_of_the_model(tmp_path, monkeypatch):
         with pytest.raises(Killed):
             tiny_run.run(tmp_path)
     small = tiny_run.run(tmp_path)
-    served = exporting.load(tmp_path / "1")
+    served = serving.load(tmp_path / "1")
     np.testing.assert_allclose(
         served.call(tiny_run.IMAGES)["class"],
         small(tiny_run.IMAGES, training=False),

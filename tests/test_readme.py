@@ -1,18 +1,45 @@
-"""The README's API example runs as it stands."""
+"""The README's examples run as they stand."""
 
 import pathlib
 import re
 
 import keras
+from keras import layers
+import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import zoo
+import tfprune
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
 
-def test_api_example(tmp_path, monkeypatch):
+def example(section):
+    """Returns the Python code of a section of the README."""
+    text = README.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return "".join(re.findall(r"```python\n(.*?)```", text, re.S))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_whole_run(folder):
+    names = {}
+    exec(example("From Python"), names)
+    dense = tfprune.models.lenet5((8, 8, 1), kernel_size=3, padding="same")
+    small = tfprune.cost(names["small"])
+    assert small.macs <= 0.4 * tfprune.cost(dense).macs
+    left = [x.name for x in (folder / "savedmodels/digits").iterdir()]
+    table = README.read_text().split("A run leaves in its folder:")[1]
+    for name in re.findall(r"`([\w./]+)`", table.split("\n\n")[1]):
+        assert name.rstrip("/") in left
+
+
+def test_ten_lines(folder):
     images = tf.random.normal([4, 8, 8, 3])
     names = {
         "model": zoo.network("residual_padded"),
@@ -21,7 +48,33 @@ def test_api_example(tmp_path, monkeypatch):
             from_logits=True, reduction=None
         ),
     }
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
-    exec(code, names)
+    exec(example("The API in ten lines"), names)
     assert names["small"].count_params() < names["model"].count_params()
-    assert (tmp_path / "savedmodels/name/1/saved_model.pb").exists()
+    assert (folder / "savedmodels/name/1/saved_model.pb").exists()
+
+
+def test_parts_of_your_own():
+    names = {"keras": keras, "tfprune": tfprune}
+    exec(example("Parts of your own"), names)
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(6, 3, activation="relu")(inputs)
+    x = layers.GlobalAveragePooling2D()(names["Scale"]()(x))
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    graph = tfprune.trace(model)
+    assert graph.prunable.sum() == 6
+    images = np.random.normal(size=(5, 4, 4, 2)).astype("float32")
+    scores = tfprune.score(
+        tfprune.mask_model(model, graph),
+        graph,
+        names["MeanActivation"](),
+        tf.data.Dataset.from_tensors((images, [0, 1, 2, 0, 1])),
+        tfprune.losses.CrossEntropy(),
+    )
+    (scores,) = scores.values()
+    outputs = np.mean(model.layers[1](images), axis=(0, 1, 2))
+    units = graph.layer_units(model.layers[1].name)
+    np.testing.assert_allclose(scores[units], outputs, rtol=1e-5)
+    keep = np.ones(graph.num_units, bool)
+    keep[units[:4]] = False
+    small = tfprune.compact(model, graph, keep)
+    assert small.layers[2].factors.shape == (2,)

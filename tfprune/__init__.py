@@ -1,11 +1,16 @@
 """Channel pruning for Keras 3: from a trained model to a smaller one."""
 
+from tfprune import budgets
 from tfprune import criteria
 from tfprune import data
 from tfprune import layers
+from tfprune import losses
 from tfprune import methods
 from tfprune import models
+from tfprune import pretraining
 from tfprune import schedules
+from tfprune import serving
+from tfprune import training
 from tfprune.budgets import Budget
 from tfprune.budgets import select
 from tfprune.compaction import VerificationError
@@ -13,6 +18,7 @@ from tfprune.compaction import compact
 from tfprune.compaction import verify
 from tfprune.costs import Cost
 from tfprune.costs import cost
+from tfprune.exporting import ExportError
 from tfprune.exporting import export
 from tfprune.graph import ChannelGraph
 from tfprune.graph import explain
@@ -24,3 +30,36 @@ from tfprune.pruning import prune
 from tfprune.rules import Rule
 from tfprune.rules import register_rule
 from tfprune.scoring import score
+
+__all__ = [
+    "Budget",
+    "ChannelGraph",
+    "Cost",
+    "ExportError",
+    "Rule",
+    "VerificationError",
+    "budgets",
+    "compact",
+    "cost",
+    "criteria",
+    "data",
+    "explain",
+    "export",
+    "get_mask",
+    "layers",
+    "losses",
+    "mask_model",
+    "methods",
+    "models",
+    "pretraining",
+    "prune",
+    "register_rule",
+    "schedules",
+    "score",
+    "select",
+    "serving",
+    "set_mask",
+    "trace",
+    "training",
+    "verify",
+]

@@ -20,7 +20,8 @@ class VerificationError(Exception):
 def compact(model, graph=None, keep=None, verify_on=None):
     """Returns a plain model without the units that are not kept.
 
-    The result is compared with the masked model before it is returned.
+    The result is compared with the masked model before it is returned; so is
+    `model` with the masks open.
 
     Args:
         model: A masked model; or any other, with `graph` and `keep`.
@@ -34,8 +35,8 @@ def compact(model, graph=None, keep=None, verify_on=None):
 
     Raises:
         ValueError: If `keep` does not fit, or empties a layer.
-        VerificationError: If the result computes something else; names the
-            layer where the two models part.
+        VerificationError: If the result computes something else, or `model`
+            does; names the layer where the two models part.
     """
     if (graph is None) != (keep is None):
         raise ValueError(
@@ -54,6 +55,7 @@ def compact(model, graph=None, keep=None, verify_on=None):
     else:
         keep = graph.check(keep)
         masked = masking.mask_model(model, graph)
+        verify_copy(model, masked, verify_on)
         masking.set_mask(masked, graph, keep)
     small = shrink(model, graph, keep)
     verify(masked, small, verify_on)
@@ -76,6 +78,7 @@ def shrink(model, graph, keep):
         if layer in nodes:
             rule = base.rule_for(layer)
             config.update(rule.config(nodes[layer], kept))
+            config.update(_initializers(layer, config))
         copies[layer] = type(layer).from_config(config)
         return copies[layer]
 
@@ -116,38 +119,92 @@ def verify(masked, small, inputs=None):
         VerificationError: If the difference is larger than 1e-4 times the
             largest output, or not finite; names the layer where they part.
     """
-    if inputs is None:
-        inputs = random_inputs(masked)
-    expected = tree.flatten(_run(masked, inputs))
-    actual = tree.flatten(_run(small, inputs))
-    difference, largest = _difference(actual, expected)
-    if not difference <= TOLERANCE * largest:
-        raise VerificationError(
-            "The compacted model must compute what the masked one does, up to "
-            f"{TOLERANCE} of the largest output, {largest:.3g}. Received a "
-            f"difference of {difference:.3g}; they part at layer "
-            f"{_first_to_part(masked, small, inputs)!r}."
-        )
-    return {"max_abs_difference": difference, "max_abs_output": largest}
+    return _compare(
+        masked,
+        small,
+        inputs,
+        "The compacted model must compute what the masked one does",
+    )
+
+
+def verify_copy(model, masked, inputs=None):
+    """Checks that a model computes what its masked copy does, masks open.
+
+    Masked and compacted models are made of what the graph of a model shows:
+    the calls of its layers, their configs and weights. What else a model does
+    is in neither, and only this comparison can find it.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        masked: What `mask_model` made of it.
+        inputs: As for `verify`.
+
+    Raises:
+        VerificationError: As `verify` does.
+    """
+    _compare(
+        masked,
+        model,
+        inputs,
+        "The model must compute what its graph shows, the calls of its layers "
+        "with their configs and weights, without random numbers",
+    )
 
 
 def random_inputs(model, batch_size=2, seed=0):
-    """Returns a batch of inputs in the model's structure.
+    """Returns a batch of inputs in the structure of a model's.
 
-    Numbers are drawn from the standard normal distribution, integers are 0 or
-    1, which every vocabulary has, and unknown sizes are 32.
+    Numbers are drawn from the standard normal distribution; integers are 0 or
+    1, which every vocabulary has; unknown sizes are 96, enough for the strides
+    of common networks.
+
+    Args:
+        model: A built `keras.Model`, or a `serving.Served`.
+        batch_size: Number of examples. Defaults to 2.
+        seed: Of the draws. Defaults to 0.
     """
     rng = np.random.default_rng(seed)
 
-    def draw(tensor):
-        shape = [batch_size, *(length or 32 for length in tensor.shape[1:])]
-        if np.issubdtype(np.dtype(tensor.dtype), np.integer):
-            return rng.integers(0, 2, shape).astype(tensor.dtype)
-        return rng.standard_normal(shape).astype(tensor.dtype)
+    def draw(spec):
+        shape = [batch_size, *(length or 96 for length in spec.shape[1:])]
+        dtype = keras.backend.standardize_dtype(spec.dtype)
+        if keras.backend.is_float_dtype(dtype):
+            return rng.standard_normal(shape).astype(dtype)
+        return rng.integers(0, 2, shape).astype(dtype)
 
     if isinstance(model, keras.Sequential):
         return draw(model.inputs[0])
     return tree.map_structure(draw, model.input)
+
+
+def _initializers(layer, config):
+    """Returns others for those of a layer that would fix the old shape.
+
+    The weights are transferred, so it does not matter what they begin with.
+    """
+    values = {name: getattr(layer, name, None) for name in config}
+    return {
+        name: "zeros"
+        for name, value in values.items()
+        if isinstance(value, keras.initializers.Constant)
+        and np.ndim(value.value)
+    }
+
+
+def _compare(masked, other, inputs, rule):
+    """Returns the figures of `verify`; raises `rule` if the models differ."""
+    if inputs is None:
+        inputs = random_inputs(masked)
+    difference, largest = _difference(
+        tree.flatten(_run(other, inputs)), tree.flatten(_run(masked, inputs))
+    )
+    if not difference <= TOLERANCE * largest:
+        raise VerificationError(
+            f"{rule}, up to {TOLERANCE} of the largest output, {largest:.3g}. "
+            f"Received a difference of {difference:.3g}; they part at layer "
+            f"{_first_to_part(masked, other, inputs)!r}."
+        )
+    return {"max_abs_difference": difference, "max_abs_output": largest}
 
 
 def _run(model, inputs):
@@ -166,13 +223,13 @@ def _difference(actual, expected):
     return difference, max(float(np.abs(b).max()) for _, b in pairs)
 
 
-def _first_to_part(masked, small, inputs):
+def _first_to_part(masked, other, inputs):
     """Returns the path of the first layer whose outputs differ."""
     _, graph = masking.trace_masked(masked)
     keep = masking.get_mask(masked, graph)
     expected = _outputs(masked, inputs)
     units_of = {node.path: node.outputs for node in reversed(graph.nodes)}
-    for path, values in _outputs(small, inputs).items():
+    for path, values in _outputs(other, inputs).items():
         values_masked = expected.get(f"{path}_mask", expected[path])
         sliced = [
             _sliced(np.asarray(value), array, keep)

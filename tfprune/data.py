@@ -97,7 +97,8 @@ def tfds_images(
         and labels, int64 [batch], of known cardinality.
 
     Raises:
-        ValueError: If `split`, `batch_size` or `validation` is out of range.
+        ValueError: If `split`, `batch_size` or `validation` is out of range,
+            or no set has the name.
         FileNotFoundError: If the set is not there.
         RuntimeError: If it cannot be fetched.
     """
@@ -168,7 +169,13 @@ def _check(split, batch_size):
 
 
 def _builder(name, data_dir, download):
-    builder = tfds.builder(name, data_dir=data_dir)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError:
+        raise ValueError(
+            "`name` must be a set of tensorflow_datasets, or one in `data_dir`. "
+            f"Received: name={name!r}; `tfds.list_builders()` lists them."
+        ) from None
     if download and not builder.is_prepared():
         logging.info("Fetching %s into %s.", name, builder.data_dir)
         try:

@@ -5,6 +5,8 @@ import os
 import pathlib
 import shutil
 
+import tensorflow as tf
+
 
 @contextlib.contextmanager
 def atomic(path):
@@ -20,8 +22,30 @@ def atomic(path):
 
     Yields:
         A `pathlib.Path` with the suffix of `path`, hidden and in its folder.
+
+    Raises:
+        OSError: If it cannot be written; says where, and what to do.
     """
     path = pathlib.Path(path)
+    try:
+        with _renamed_at_the_end(path) as partial:
+            yield partial
+    except (OSError, tf.errors.OpError) as error:
+        raise OSError(
+            "There must be a folder that can be written, with enough space. "
+            f"Received: path={str(path)!r}, which failed: {error}; nothing "
+            "was left behind, so free space or choose another path."
+        ) from error
+
+
+def write_text(path, text):
+    """Writes `text` to the file `path` in UTF-8, whole or not at all."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _renamed_at_the_end(path):
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove(partial)
@@ -32,12 +56,6 @@ def atomic(path):
     finally:
         _remove(partial)
     _sync(path.parent)
-
-
-def write_text(path, text):
-    """Writes `text` to the file `path` in UTF-8, whole or not at all."""
-    with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8")
 
 
 def _remove(path):

@@ -68,9 +68,8 @@ def claimed(folder, config):
             yield pathlib.Path(own)
         return
     folder = pathlib.Path(folder)
-    with _writing(folder):
-        text = json.dumps({"config": config}, indent=1)
-        files.write_text(folder / "run.json", text)
+    text = json.dumps({"config": config}, indent=1)
+    files.write_text(folder / "run.json", text)
     yield folder
 
 
@@ -118,18 +117,6 @@ def _check_free(folder):
             f"Received: {str(folder)!r}, which holds {', '.join(others)} "
             "but no run.json. Choose another folder."
         )
-
-
-@contextlib.contextmanager
-def _writing(folder):
-    """Explains why a folder cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(
-            "`output_dir` must be a folder that can be written. Received: "
-            f"{str(folder)!r}, which fails: {error}. Choose another folder."
-        ) from error
 
 
 def _difference(there, here):

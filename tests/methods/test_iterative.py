@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests import strategies
 from tfprune import budgets
+from tfprune import compaction
 from tfprune import costs
 from tfprune import criteria
 from tfprune import losses
@@ -163,6 +164,24 @@ def test_model_is_left_as_it_is():
     turned(started(method(), model))
     for left, right in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+class Scaling(layers.Layer):
+    """Has a factor that its config does not tell."""
+
+    factor = 1.0
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+def test_model_that_does_more_than_its_graph_shows_is_refused():
+    inputs = keras.Input((6, 6, 2))
+    x = Scaling()(layers.Conv2D(10, 3, activation="relu")(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    model.layers[2].factor = 2.0
+    with pytest.raises(compaction.VerificationError, match="its graph shows"):
+        method().start(model, batches(), losses.CrossEntropy())
 
 
 def test_layers_of_the_report_are_those_of_the_model():

@@ -96,6 +96,7 @@ class Iterative(base.Method):
         self.graph = graph_lib.trace(model, self.frozen)
         self._meter = costs.Meter(self.graph)
         self._masked = masking.mask_model(model, self.graph)
+        compaction.verify_copy(model, self._masked)
         self._scorer = scoring.Scorer(
             self._masked, self.graph, self.criterion, loss_fn
         )
