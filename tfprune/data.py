@@ -173,8 +173,9 @@ def _builder(name, data_dir, download):
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
         raise ValueError(
-            "`name` must be a set of tensorflow_datasets, or one in `data_dir`. "
-            f"Received: name={name!r}; `tfds.list_builders()` lists them."
+            "`name` must be that of a set of tensorflow_datasets, or of one in "
+            f"`data_dir`. Received: name={name!r}; `tfds.list_builders()` "
+            "lists them."
         ) from None
     if download and not builder.is_prepared():
         logging.info("Fetching %s into %s.", name, builder.data_dir)
