@@ -22,12 +22,12 @@ import tensorflow as tf
 
 from tfprune import compaction
 from tfprune import costs
+from tfprune import evaluation
 from tfprune import files
 from tfprune import pretraining
 from tfprune import pruning
 from tfprune import serving
 from tfprune import timing
-from tfprune import training
 
 JSON = flags.DEFINE_string("json", None, "File to write the figures to, too.")
 
@@ -91,7 +91,7 @@ def accuracy(served, dataset, loss_fn):
         (outputs,) = served.call(inputs).values()
         return outputs
 
-    return training.evaluate(model, dataset, loss_fn).get("accuracy")
+    return evaluation.evaluate(model, dataset, loss_fn).get("accuracy")
 
 
 def macs(served):
