@@ -16,6 +16,10 @@ _OPTIMIZER_OPTIONS = (
     "loss_scale_factor",
     "use_ema",
 )
+_WRAPPERS = (
+    keras.optimizers.LossScaleOptimizer,
+    getattr(keras.optimizers, "MultiOptimizer", ()),  # Keras 3.12 has none.
+)
 
 
 def check_run(model, datasets, loss_fn):
@@ -135,10 +139,7 @@ def check_optimizer(optimizer):
             "`optimizer` must be a keras.optimizers.Optimizer. "
             f"Received: optimizer={optimizer!r}."
         )
-    if isinstance(
-        optimizer,
-        (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer),
-    ):
+    if isinstance(optimizer, _WRAPPERS):
         raise ValueError(
             "`optimizer` must not wrap other optimizers. "
             f"Received: {type(optimizer).__name__}; pass the inner one."

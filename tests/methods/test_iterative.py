@@ -517,7 +517,9 @@ def test_trainer_that_does_not_fit_is_refused():
         checked(method(trainer=distilling), two)
 
 
-@pytest.mark.parametrize("strategy", [one_device, one_replica, two_replicas])
+@pytest.mark.parametrize(
+    "strategy", [one_device, one_replica, strategies.two_replicas]
+)
 def test_check_reads_no_data(strategy):
     read = []
 

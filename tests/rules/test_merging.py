@@ -73,7 +73,6 @@ def test_channel_that_is_spread_over_all_leaks(function, leaks):
         (lambda a, b: ops.where(a > b, 1.0, b), False),
         (lambda a, b: ops.where(a > b, a, 1.0), True),
         (ops.logaddexp2, True),
-        (ops.fmax, False),
     ],
 )
 def test_what_is_compared_is_tied(function, leaks):
