@@ -14,12 +14,12 @@ from rich import table
 import tensorflow as tf
 
 from tfprune import compaction
-from tfprune import graph as graph_lib
 from tfprune import losses
 from tfprune import masking
 from tfprune import models
 from tfprune import scoring
 from tfprune import timing
+from tfprune import tracing
 from tfprune import training
 from tfprune.criteria import bn_scale
 from tfprune.criteria import oracle
@@ -30,15 +30,15 @@ RUNS = flags.DEFINE_integer("runs", 7, "Runs of each measurement.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images in a batch.")
 
 
-def tracing():
+def compacting():
     """Yields the times to trace and to compact ResNet-50."""
     model = keras.applications.ResNet50(weights=None)
-    keep = _half(graph_lib.trace(model))
+    keep = _half(tracing.trace(model))
     times = timing.cpu_ms(
         {
-            "trace": lambda: graph_lib.trace(model),
+            "trace": lambda: tracing.trace(model),
             "trace and compact": lambda: compaction.shrink(
-                model, graph_lib.trace(model), keep
+                model, tracing.trace(model), keep
             ),
         },
         RUNS.value,
@@ -52,7 +52,7 @@ def scores():
     """Yields the time of four criteria as a share of a plain pass."""
     model, images, labels = _resnet20()
     loss_fn = losses.CrossEntropy()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     criteria = {
         "batch": taylor.TaylorFO(),
@@ -80,7 +80,7 @@ def scores():
 def masks():
     """Yields the time of a masked training step as a share of a plain one."""
     model, images, labels = _resnet20()
-    masked = masking.mask_model(model, graph_lib.trace(model))
+    masked = masking.mask_model(model, tracing.trace(model))
     loss_fn = losses.CrossEntropy()
 
     def stepper(model):
@@ -107,7 +107,7 @@ def ablations():
     """Yields the speed of the oracle against a forward pass per unit."""
     model, images, labels = _resnet20()
     loss_fn = losses.CrossEntropy()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     scorer = scoring.Scorer(masked, graph, oracle.Oracle(), loss_fn)
     units = int(graph.prunable.sum())
@@ -154,7 +154,7 @@ def main(argv):
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(0)
     grid = table.Table("measure", "value", "at most")
-    for part in (tracing, scores, masks, ablations):
+    for part in (compacting, scores, masks, ablations):
         for name, value, unit, limit in part():
             grid.add_row(name, f"{value:.2f} {unit}", f"{limit} {unit}")
     console.Console().print(grid)

@@ -10,7 +10,6 @@ those of a SavedModel are unknown, unless `model.keras` lies beside it.
 """
 
 import copy
-import json
 
 from absl import app
 from absl import flags
@@ -20,14 +19,14 @@ from rich import console
 from rich import table
 import tensorflow as tf
 
-from tfprune import compaction
 from tfprune import costs
 from tfprune import evaluation
-from tfprune import files
+from tfprune import journal
 from tfprune import pretraining
 from tfprune import pruning
 from tfprune import serving
 from tfprune import timing
+from tfprune import verification
 
 JSON = flags.DEFINE_string("json", None, "File to write the figures to, too.")
 
@@ -60,8 +59,7 @@ def main(argv):
         for path, timed in times(models, batch).items():
             figures[path][f"cpu_ms_{batch}"] = timed.median
     if JSON.value:
-        text = json.dumps(list(figures.values()), indent=2)
-        files.write_text(JSON.value, f"{text}\n")
+        journal.write(JSON.value, list(figures.values()))
     console.Console().print(show(figures.values()))
 
 
@@ -116,7 +114,7 @@ def times(models, batch):
     """Returns {path: `Timing`} of the models on a batch of random inputs."""
     inputs = {
         path: tf.nest.map_structure(
-            tf.convert_to_tensor, compaction.random_inputs(served, batch)
+            tf.convert_to_tensor, verification.random_inputs(served, batch)
         )
         for path, served in models.items()
     }

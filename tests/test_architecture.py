@@ -15,13 +15,15 @@ LINES = """
     pruning pretraining one_shot
     methods runs measures rounds
     scoring budgets training exporting report timing
-    criteria checks batch_norm figures evaluation identity
+    criteria checks batch_norm figures evaluation identity journal
     compaction
+    verification
     masking costs
+    tracing
     graph
     layers gates
     program rules gradients
-    schedules data models files serving replicas losses units explanation
+    schedules data models files serving replicas losses units slots explanation
 """
 LEVEL = {
     name: -line

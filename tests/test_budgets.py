@@ -8,8 +8,8 @@ from keras import layers
 from tests import zoo
 from tfprune import budgets
 from tfprune import costs
-from tfprune import graph as graph_lib
 from tfprune import models
+from tfprune import tracing
 
 
 def chain(*widths):
@@ -18,7 +18,7 @@ def chain(*widths):
     for name, width in zip("abcd", widths, strict=False):
         x = layers.Dense(width, use_bias=False, name=name)(x)
     x = layers.Dense(1, use_bias=False)(x)
-    return graph_lib.trace(keras.Model(inputs, x))
+    return tracing.trace(keras.Model(inputs, x))
 
 
 def scores_of(graph, **layer_scores):
@@ -105,7 +105,7 @@ def test_parameters_by_hand(two):
 def test_never_above_and_no_single_unit_fits_in_what_is_left(
     name, resource, fraction
 ):
-    graph = graph_lib.trace(zoo.NETWORKS[name]())
+    graph = tracing.trace(zoo.NETWORKS[name]())
     scores = np.random.default_rng(0).random(graph.num_units)
     budget = budgets.Budget(**{resource: fraction})
     keep = budgets.select(scores, graph, everything(graph), budget)
@@ -121,7 +121,7 @@ def test_never_above_and_no_single_unit_fits_in_what_is_left(
 
 @pytest.mark.parametrize("shortcut", ["pad", "projection"])
 def test_large_model_ends_within_one_percent(shortcut):
-    graph = graph_lib.trace(models.resnet20(shortcut=shortcut))
+    graph = tracing.trace(models.resnet20(shortcut=shortcut))
     scores = np.random.default_rng(0).random(graph.num_units)
     for resource in ("macs", "params"):
         budget = budgets.Budget(**{resource: 0.5})
@@ -169,7 +169,7 @@ def test_arguments_are_not_changed(two):
 
 
 def test_frozen_units_stay_whatever_their_score():
-    graph = graph_lib.trace(zoo.network("normalised"))
+    graph = tracing.trace(zoo.network("normalised"))
     scores = np.where(graph.prunable, 1.0, -1.0)
     keep = budgets.select(
         scores, graph, everything(graph), budgets.Budget(params=0.9)
@@ -270,6 +270,6 @@ def test_budget_goes_a_share_of_the_way(two):
 def test_fraction_is_not_lost_to_rounding():
     inputs = keras.Input((3,))
     x = keras.layers.Dense(100)(inputs)
-    graph = graph_lib.trace(keras.Model(inputs, keras.layers.Dense(2)(x)))
+    graph = tracing.trace(keras.Model(inputs, keras.layers.Dense(2)(x)))
     assert budgets.Budget(units=0.29).target(graph) == 29
     assert budgets.Budget(units=0.57).target(graph) == 57

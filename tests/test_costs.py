@@ -9,8 +9,9 @@ from tests import counting
 from tests import zoo
 from tfprune import compaction
 from tfprune import costs
-from tfprune import graph as graph_lib
 from tfprune import models
+from tfprune import tracing
+from tfprune import verification
 
 
 def test_convolution_by_hand():
@@ -18,7 +19,7 @@ def test_convolution_by_hand():
     x = layers.Conv2D(4, 3, name="conv")(inputs)
     x = layers.BatchNormalization()(x)
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     convolution = 3 * 3 * 2 * 4
     assert costs.cost(model) == costs.Cost(
         params=(convolution + 4) + 4 * 4 + (36 * 3 + 3),
@@ -77,7 +78,7 @@ def test_layer_whose_kernels_no_rule_counts_is_named(name, caplog):
             cost = costs.cost(model)
     assert cost == costs.Cost(layer.count_params() + last[0], last[1])
     assert caplog.text.count(f"have weights but no rule: {layer.name}.") == 1
-    table = graph_lib.explain(model)
+    table = tracing.explain(model)
     assert table.uncounted == [layer.name]
     assert f"not counted: {layer.name}" in str(table)
 
@@ -87,7 +88,7 @@ def test_attention_is_named():
     layer = layers.MultiHeadAttention(2, 3, name="attention")
     model = keras.Model(inputs, layer(inputs, inputs))
     assert costs.cost(model) == costs.Cost(layer.count_params(), 0)
-    assert graph_lib.explain(model).uncounted == ["attention"]
+    assert tracing.explain(model).uncounted == ["attention"]
 
 
 def test_layers_that_multiply_with_no_matrix_are_counted():
@@ -96,8 +97,8 @@ def test_layers_that_multiply_with_no_matrix_are_counted():
     x = layers.LayerNormalization()(layers.GroupNormalization(1)(x))
     x = layers.PReLU()(x) * layers.Softmax()(x)
     model = keras.Model(inputs, layers.Dense(2)(zoo.Unruled()(x)))
-    assert graph_lib.explain(model).uncounted == []
-    assert "not counted" not in str(graph_lib.explain(model))
+    assert tracing.explain(model).uncounted == []
+    assert "not counted" not in str(tracing.explain(model))
 
 
 @pytest.mark.parametrize(
@@ -116,11 +117,11 @@ def test_published_networks(build, macs):
 @pytest.mark.parametrize("name", zoo.NETWORKS)
 def test_cost_is_what_the_compacted_model_really_computes(name):
     model = zoo.network(name)
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     for seed in range(2):
         keep = zoo.random_keep(graph, seed)
         small = compaction.shrink(model, graph, keep)
-        inputs = compaction.random_inputs(model, batch_size=1)
+        inputs = verification.random_inputs(model, batch_size=1)
         assert costs.cost(model, graph, keep) == costs.Cost(
             small.count_params(), counting.macs(small, inputs)
         )
@@ -128,12 +129,12 @@ def test_cost_is_what_the_compacted_model_really_computes(name):
 
 def test_meter_knows_the_dense_cost():
     model = zoo.network("plain")
-    assert costs.Meter(graph_lib.trace(model)).dense == costs.cost(model)
+    assert costs.Meter(tracing.trace(model)).dense == costs.cost(model)
 
 
 def test_mask_must_fit():
     model = zoo.plain()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     with pytest.raises(ValueError, match="`keep` must be bool of shape"):
         costs.cost(model, graph, np.ones(3, bool))
     with pytest.raises(ValueError, match="True for frozen units"):

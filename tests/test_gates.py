@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from tests import zoo
-from tfprune import graph as graph_lib
+from tfprune import tracing
 
 
 def conv(x, filters, name):
@@ -16,7 +16,7 @@ def image():
 
 
 def traced(inputs, outputs, **kwargs):
-    return graph_lib.trace(keras.Model(inputs, outputs), **kwargs)
+    return tracing.trace(keras.Model(inputs, outputs), **kwargs)
 
 
 def gate_paths(graph):

@@ -1,355 +1,24 @@
 """Tests for tfprune.graph."""
 
 import keras
+from keras import layers
 import numpy as np
 import pytest
-from keras import layers
-from keras import ops
 
 from tests import zoo
-from tfprune import compaction
-from tfprune import graph as graph_lib
-
-
-def conv(x, filters, name, **kwargs):
-    return layers.Conv2D(filters, 3, padding="same", name=name, **kwargs)(x)
-
-
-def image(channels=2, side=4):
-    return keras.Input((side, side, channels))
-
-
-def traced(inputs, outputs, **kwargs):
-    return graph_lib.trace(keras.Model(inputs, outputs), **kwargs)
-
-
-def units(graph, *names):
-    return [graph.layer_units(name).tolist() for name in names]
-
-
-def reasons(graph, name):
-    rows = {row.name: row for row in graph.explain()}
-    return rows[name].reasons
-
-
-# Unit numbers by hand. The two channels of the image are units 0 and 1.
-
-
-def test_convolution_issues_units_that_bn_and_relu_pass_on():
-    x = image()
-    y = layers.BatchNormalization(name="bn")(conv(x, 3, "conv"))
-    y = layers.ReLU(name="relu")(y)
-    graph = traced(x, layers.Dense(2, name="out")(layers.Flatten()(y)))
-    assert units(graph, "conv", "bn", "relu") == [[2, 3, 4]] * 3
-    assert units(graph, "out") == [[5, 6]]
-    assert graph.num_units == 7
-    np.testing.assert_array_equal(graph.prunable, [0, 0, 1, 1, 1, 0, 0])
-    assert graph.reasons == (
-        ["model input"] * 2 + [None] * 3 + ["model output"] * 2
-    )
-
-
-def test_add_ties():
-    x = image()
-    y = layers.Add(name="add")([conv(x, 3, "a"), conv(x, 3, "b")])
-    graph = traced(x, zoo.head(y))
-    assert units(graph, "a", "b", "add") == [[2, 3, 4]] * 3
-
-
-def test_concatenation_puts_units_side_by_side():
-    x = image()
-    y = layers.Concatenate(name="join")([conv(x, 2, "a"), x, conv(x, 1, "b")])
-    graph = traced(x, zoo.head(y))
-    assert units(graph, "a", "b", "join") == [[2, 3], [4], [2, 3, 0, 1, 4]]
-
-
-def test_flatten_repeats_the_channels_at_each_position():
-    x = image(side=2)
-    y = layers.Flatten(name="flat")(conv(x, 2, "a"))
-    assert units(traced(x, layers.Dense(1)(y)), "flat") == [[2, 3] * 4]
-
-
-def test_flatten_of_channels_first_moves_the_channels_last():
-    x = keras.Input((1, 3, 1))
-    y = layers.Conv2D(2, 1, data_format="channels_first")(x)
-    y = layers.Flatten("channels_first", name="flat")(y)
-    assert units(traced(x, layers.Dense(1)(y)), "flat") == [[1, 2] * 3]
-
-
-def test_padded_zeros_have_no_unit_and_tie_the_middle_alone():
-    x = image()
-    y = conv(x, 2, "a")
-    padded = ops.pad(y, ((0, 0), (0, 0), (0, 0), (1, 1)))
-    y = layers.Add(name="add")([padded, conv(x, 4, "b")])
-    graph = traced(x, zoo.head(y))
-    assert units(graph, "a", "b") == [[2, 3], [4, 2, 3, 5]]
-    pad = graph.nodes[1].path
-    assert units(graph, pad, "add") == [[-1, 2, 3, -1], [4, 2, 3, 5]]
-
-
-def test_zeros_that_meet_zeros_have_no_unit():
-    x = image()
-    y = ops.pad(conv(x, 2, "a"), ((0, 0), (0, 0), (0, 0), (0, 1)))
-    y = layers.Add(name="add")([y, y])
-    graph = traced(x, zoo.head(layers.BatchNormalization(name="bn")(y)))
-    assert units(graph, "add", "bn") == [[2, 3, -1]] * 2
-    assert reasons(graph, "bn") == {"fixed by a shape": 1}
-
-
-def test_groups_tie_the_same_place_of_each():
-    x = image()
-    y = conv(conv(x, 4, "a"), 6, "b", groups=2)
-    graph = traced(x, zoo.head(y))
-    assert units(graph, "a", "b") == [[2, 3, 2, 3], [4, 5, 6, 4, 5, 6]]
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        layers.DepthwiseConv2D(3, depth_multiplier=2, name="depth"),
-        layers.Conv2D(4, 3, groups=2, name="depth"),
-    ],
-)
-def test_depthwise_passes_each_channel_on_repeated(layer):
-    x = image()
-    graph = traced(x, zoo.head(layer(conv(x, 2, "a"))))
-    assert units(graph, "a", "depth") == [[2, 3], [2, 2, 3, 3]]
-
-
-def test_siamese_calls_issue_one_set_of_units_and_tie_their_inputs():
-    a, b = image(), image()
-    shared = layers.Conv2D(2, 3, name="shared")
-    x, y = shared(conv(a, 2, "a")), shared(conv(b, 2, "b"))
-    graph = traced([a, b], zoo.head(layers.Concatenate(name="join")([x, y])))
-    assert units(graph, "a", "b") == [[4, 5]] * 2
-    assert units(graph, "shared", "join") == [[6, 7], [6, 7, 6, 7]]
-
-
-def test_shared_sigmoid_has_one_mask_so_its_calls_are_tied():
-    x = image()
-    shared = layers.Activation("sigmoid", name="shared")
-    y = conv(shared(conv(x, 2, "a")), 2, "b")
-    graph = traced(x, zoo.head(shared(y)))
-    assert units(graph, "a", "b", "shared") == [[2, 3]] * 3
-
-
-def test_shared_sigmoid_of_two_widths_is_frozen():
-    x = image()
-    shared = layers.Activation("sigmoid", name="shared")
-    y = conv(shared(conv(x, 2, "a")), 3, "b")
-    graph = traced(x, zoo.head(shared(y)))
-    assert reasons(graph, "a") == {"fixed by a shape": 2}
-    assert reasons(graph, "b") == {"fixed by a shape": 3}
-
-
-def test_shared_relu_ties_nothing():
-    x = image()
-    shared = layers.ReLU(name="shared")
-    y = conv(shared(conv(x, 2, "a")), 3, "b")
-    graph = traced(x, zoo.head(shared(y)))
-    assert units(graph, "a", "b") == [[2, 3], [4, 5, 6]]
-    assert graph.prunable[2:7].all()
-
-
-def test_layers_of_nested_models_are_named_by_their_path():
-    inner = keras.Sequential(
-        [image(), layers.Conv2D(3, 3, name="conv")], name="inner"
-    )
-    outer = keras.Sequential([image(), inner], name="outer")
-    x = image()
-    graph = traced(x, zoo.head(outer(conv(x, 2, "conv"))))
-    assert units(graph, "conv", "outer/inner/conv") == [[2, 3], [4, 5, 6]]
-
-
-def test_reshape_and_permute_move_units():
-    x = image(side=2)
-    y = layers.Permute((3, 1, 2), name="first")(conv(x, 3, "a"))
-    y = layers.Reshape((12,), name="rows")(y)
-    graph = traced(x, layers.Dense(1)(y))
-    assert units(graph, "first") == [[2, 3, 4]]
-    assert units(graph, "rows") == [[2] * 4 + [3] * 4 + [4] * 4]
-
-
-def test_channels_split_over_axes_leave_a_rectangle():
-    x = image(side=1)
-    y = layers.Reshape((1, 1, 2, 3), name="split")(conv(x, 6, "a"))
-    graph = traced(x, layers.Dense(1)(layers.Flatten()(y)))
-    assert units(graph, "a", "split") == [[2, 3, 4] * 2, [2, 3, 4]]
-
-
-def test_slice_of_channels():
-    x = image()
-    y = conv(x, 5, "a")
-    y = layers.Concatenate(name="join")([y[..., 1:3], y[..., -1:]])
-    assert units(traced(x, zoo.head(y)), "join") == [[3, 4, 6]]
-
-
-def test_slice_with_a_step_is_fixed():
-    x = image()
-    graph = traced(x, zoo.head(conv(x, 4, "a")[..., ::2]))
-    assert units(graph, graph.nodes[1].path) == [[2, 4]]
-    assert reasons(graph, "a") == {"fixed by a shape": 4}
-
-
-def test_squeeze_and_excite_ties_the_gate_to_what_it_multiplies():
-    x = image()
-    y = conv(x, 3, "a")
-    s = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(y)
-    s = layers.Dense(3, name="gate")(layers.Dense(2, name="squeeze")(s))
-    y = layers.Multiply(name="times")([y, s])
-    graph = traced(x, zoo.head(y))
-    assert units(graph, "a", "pool", "gate", "times") == [[2, 3, 4]] * 4
-    assert units(graph, "squeeze") == [[5, 6]]
-
-
-def test_single_channel_that_is_spread_stays():
-    x = image()
-    y = conv(x, 3, "a") * conv(x, 1, "b")
-    graph = traced(x, zoo.head(y))
-    assert units(graph, "a", "b") == [[2, 3, 4], [5]]
-    assert reasons(graph, "a") == {}
-    assert reasons(graph, "b") == {"fixed by a shape": 1}
-
-
-def test_several_outputs_give_a_list():
-    x = image()
-    a, b = ops.split(conv(x, 4, "a"), 2, axis=-1)
-    graph = traced(x, zoo.head(a + b))
-    split = graph.nodes[1].path
-    assert [len(array) for array in graph.layer_units(split)] == [2, 2]
-
-
-def test_tracing_again_gives_the_same_numbers():
-    model = zoo.residual_padded()
-    one, two = graph_lib.trace(model), graph_lib.trace(model)
-    for layer in model.layers[1:]:
-        np.testing.assert_array_equal(
-            one.layer_units(layer.name), two.layer_units(layer.name)
-        )
-
-
-# Reasons
-
-
-@pytest.mark.parametrize(
-    "layer, reason",
-    [
-        (layers.LayerNormalization(), "normalised across channels"),
-        (layers.GroupNormalization(2), "normalised across channels"),
-        (layers.Softmax(), "normalised across channels"),
-        (layers.Activation("softmax"), "normalised across channels"),
-        (layers.BatchNormalization(axis=1), "normalised across channels"),
-        (layers.Rescaling(np.ones((4, 4))), "fixed by a shape"),
-        (layers.Normalization(1, [0.0] * 4, [1.0] * 4), "fixed by a shape"),
-        (zoo.Unruled(), "no rule for a layer it meets"),
-        (
-            layers.TimeDistributed(layers.Dense(2)),
-            "no rule for a layer it meets",
-        ),
-    ],
-)
-def test_reason_of_the_layer_before(layer, reason):
-    x = image()
-    graph = traced(x, zoo.head(conv(layer(conv(x, 4, "a")), 2, "b")))
-    assert reasons(graph, "a") == {reason: 4}
-
-
-def test_reasons_of_inputs_and_outputs():
-    x = image()
-    y = x + conv(x, 2, "a")
-    graph = traced(x, [zoo.head(y), conv(y, 3, "b")])
-    assert reasons(graph, "a") == {"model input": 2}
-    assert reasons(graph, "b") == {"model output": 3}
-
-
-def test_user_freezes_layers_by_pattern():
-    x = image()
-    y = conv(conv(conv(x, 2, "stem"), 3, "block_a"), 4, "block_b")
-    graph = traced(x, zoo.head(y), frozen=["block_?"])
-    assert reasons(graph, "stem") == {}
-    assert reasons(graph, "block_a") == {"asked for by the user": 3}
-    assert reasons(graph, "block_b") == {"asked for by the user": 4}
-
-
-def test_frozen_pattern_that_matches_nothing():
-    with pytest.raises(ValueError, match="'nowhere', which matches none of"):
-        graph_lib.trace(zoo.plain(), frozen=["nowhere"])
-
-
-def test_only_unit_of_a_layer_stays():
-    x = image()
-    y = conv(conv(x, 1, "single"), 8, "a")
-    y = conv(conv(y, 4, "groups", groups=4), 2, "b")
-    graph = traced(x, zoo.head(y + conv(y, 2, "c", use_bias=False)))
-    assert reasons(graph, "single") == {"fixed by a shape": 1}
-    assert reasons(graph, "a") == {}
-    assert reasons(graph, "groups") == {"fixed by a shape": 4}
-    assert reasons(graph, "b") == reasons(graph, "c") == {}
-
-
-def test_only_unit_of_a_slice_stays():
-    x = image()
-    y = conv(x, 4, "a")
-    graph = traced(x, zoo.head(conv(y[..., 1:2], 2, "b") + y[..., 1:3]))
-    assert reasons(graph, "a") == {"fixed by a shape": 1}
-
-
-@pytest.mark.parametrize("name", zoo.NETWORKS)
-def test_every_prunable_unit_may_go(name):
-    graph = graph_lib.trace(zoo.network(name))
-    for unit in np.flatnonzero(graph.prunable):
-        keep = np.arange(graph.num_units) != unit
-        assert graph.check(keep) is keep
-
-
-def test_first_reason_of_tied_units_is_kept():
-    x = image()
-    y = conv(x, 2, "a")
-    graph = traced([x], [layers.LayerNormalization()(y), y])
-    assert reasons(graph, "a") == {"normalised across channels": 2}
-
-
-# Explanations and checks
-
-
-@pytest.mark.parametrize("name", zoo.NETWORKS)
-def test_explanation_covers_every_layer(name):
-    model = zoo.NETWORKS[name]()
-    table = graph_lib.explain(model)
-    graph = graph_lib.trace(model)
-    assert [row.name for row in table] == list(
-        dict.fromkeys(call.path for call in graph.program.calls)
-    )
-    for row in table:
-        assert row.prunable + sum(row.reasons.values()) == row.channels
-
-
-def test_explanation_prints_as_a_table():
-    text = str(graph_lib.explain(zoo.plain()))
-    last = text.splitlines()[-2]
-    for word in ("Dense", "3", "0", "model output (3)"):
-        assert word in last
-    assert "the rest stays because" in text
-
-
-@pytest.mark.parametrize("name", ["nested", "sequential", "residual_padded"])
-def test_model_is_unchanged(name):
-    model = zoo.network(name)
-    config, weights = model.get_config(), model.get_weights()
-    inputs = compaction.random_inputs(model)
-    expected = model(inputs).numpy()
-    outputs = [id(layer.output) for layer in model.layers]
-    graph = graph_lib.trace(model)
-    compaction.compact(model, graph, zoo.random_keep(graph, 0))
-    assert [id(layer.output) for layer in model.layers] == outputs
-    assert model.get_config() == config
-    for a, b in zip(model.get_weights(), weights, strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(model(inputs), expected)
+from tfprune import tracing
+
+
+def chain(*widths):
+    """Returns the graph of convolutions "a", "b" of an image."""
+    x = inputs = keras.Input((4, 4, 2))
+    for name, filters in zip("ab", widths):
+        x = layers.Conv2D(filters, 3, padding="same", name=name)(x)
+    return tracing.trace(keras.Model(inputs, zoo.head(x)))
 
 
 def test_unknown_layer_name():
-    graph = graph_lib.trace(zoo.plain())
+    graph = tracing.trace(zoo.plain())
     with pytest.raises(ValueError, match="one of .*'conv2d.*Received: 'abs"):
         graph.layer_units("absent")
 
@@ -358,16 +27,14 @@ def test_unknown_layer_name():
     "keep", [np.ones(3, bool), np.ones(16, int), [1.0] * 16]
 )
 def test_mask_of_wrong_shape_or_type(keep):
-    x = image()
-    graph = traced(x, zoo.head(conv(x, 11, "a")))
+    graph = chain(11)
     assert graph.num_units == 16
     with pytest.raises(ValueError, match=r"bool of shape \[16\]. Received: "):
         graph.check(keep)
 
 
 def test_mask_that_removes_a_frozen_unit():
-    x = image()
-    graph = traced(x, zoo.head(conv(x, 2, "a")))
+    graph = chain(2)
     keep = np.ones(graph.num_units, bool)
     keep[graph.layer_units("a")[0]] = False
     assert graph.check(keep) is keep
@@ -377,8 +44,7 @@ def test_mask_that_removes_a_frozen_unit():
 
 
 def test_mask_that_empties_a_layer():
-    x = image()
-    graph = traced(x, zoo.head(conv(conv(x, 2, "a"), 2, "b")))
+    graph = chain(2, 2)
     keep = np.ones(graph.num_units, bool)
     keep[graph.layer_units("a")] = False
     with pytest.raises(ValueError, match="leave a channel.* layer 'a'"):
@@ -386,8 +52,7 @@ def test_mask_that_empties_a_layer():
 
 
 def test_widths_before_and_after():
-    x = image()
-    graph = traced(x, zoo.head(conv(conv(x, 3, "a"), 2, "b")))
+    graph = chain(3, 2)
     keep = np.ones(graph.num_units, bool)
     keep[graph.layer_units("a")[:2]] = False
     a, b, dense = graph.widths(keep)

@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras import layers
 
 from tests import zoo
-from tfprune import compaction
-from tfprune import graph as graph_lib
 from tfprune import masking
+from tfprune import tracing
+from tfprune import verification
 from tfprune.layers import channel_mask
 
 
@@ -45,7 +45,7 @@ def test_operation_is_followed_by_a_mask():
     inputs = keras.Input((4, 4, 2))
     x = layers.Conv2D(3, 3, name="conv")(inputs) + 1.0
     model = keras.Model(inputs, zoo.head(x))
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     name = f"{graph.nodes[1].path}_mask"
     assert masks(masked) == ["conv", name]
@@ -57,7 +57,7 @@ def test_operation_is_followed_by_a_mask():
 
 def test_masked_channels_are_zero_and_the_others_as_before():
     model = normalised()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     masked.get_layer("bn").layer.beta.assign([1.0, 2.0, 3.0])
     images = np.random.rand(2, 4, 4, 2).astype("float32")
@@ -85,7 +85,7 @@ def test_copy_has_the_same_names_and_weights_of_its_own():
 def test_open_masks_change_nothing(name):
     model = zoo.network(name)
     masked = masking.mask_model(model)
-    inputs = compaction.random_inputs(model)
+    inputs = verification.random_inputs(model)
     np.testing.assert_allclose(masked(inputs), model(inputs), rtol=1e-6)
 
 
@@ -127,7 +127,7 @@ def test_timestep_mask_reaches_the_layers_behind_a_channel_mask():
 @pytest.mark.parametrize("name", ["residual_padded", "constants", "nested"])
 def test_mask_that_is_set_is_read_back(name):
     model = zoo.network(name)
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     assert masking.get_mask(masked, graph).all()
     for seed in range(2):
@@ -138,7 +138,7 @@ def test_mask_that_is_set_is_read_back(name):
 
 def test_set_mask_refuses_what_compact_refuses():
     model = normalised()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     with pytest.raises(ValueError, match="leave a channel.*'conv'"):
         masking.set_mask(masked, graph, shut(graph, "conv", 0, 1, 2))
@@ -149,14 +149,14 @@ def test_set_mask_refuses_what_compact_refuses():
 
 def test_plain_model_has_no_mask_to_set():
     model = normalised()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     with pytest.raises(ValueError, match="made by `mask_model`.*at 'bn'"):
         masking.get_mask(model, graph)
 
 
 def test_variable_masks_by_hand():
     model = normalised()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     keep = shut(graph, "conv", 1)
     found = {
@@ -185,13 +185,13 @@ def test_unmask_gives_the_plain_model_back(name):
     assert [type(layer) for layer in plain.layers] == [
         type(layer) for layer in model.layers
     ]
-    inputs = compaction.random_inputs(model)
+    inputs = verification.random_inputs(model)
     np.testing.assert_allclose(plain(inputs), model(inputs), rtol=1e-6)
 
 
 def test_frozen_layers_stay_frozen_in_a_masked_model():
     model = normalised()
-    graph = graph_lib.trace(model, frozen=["conv"])
+    graph = tracing.trace(model, frozen=["conv"])
     _, again = masking.trace_masked(masking.mask_model(model, graph))
     np.testing.assert_array_equal(again.prunable, graph.prunable)
 
@@ -201,7 +201,7 @@ def test_layer_frozen_by_a_name_with_brackets():
     x = keras.layers.Dense(3, name="d[0]")(inputs)
     x = keras.layers.Dense(5, name="d0")(x)
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
-    masked = masking.mask_model(model, graph_lib.trace(model, ["d[[]0]"]))
+    masked = masking.mask_model(model, tracing.trace(model, ["d[[]0]"]))
     _, graph = masking.trace_masked(masked)
     assert not graph.prunable[graph.layer_units("d[0]")].any()
     assert graph.prunable[graph.layer_units("d0")].all()

@@ -10,8 +10,9 @@ from tests import odd
 from tests import zoo
 from tfprune import compaction
 from tfprune import costs
-from tfprune import graph as graph_lib
 from tfprune import masking
+from tfprune import tracing
+from tfprune import verification
 
 def run(model, inputs):
     return keras.tree.flatten(tf.function(model)(inputs, training=False))
@@ -20,11 +21,11 @@ def run(model, inputs):
 @pytest.mark.parametrize("name", odd.MODELS)
 def test_mask_explanation_cost_and_compaction_agree(name):
     model = odd.built(name)
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     for row in graph.explain():
         assert row.prunable + sum(row.reasons.values()) == row.channels, row
     masked = masking.mask_model(model, graph)
-    inputs = compaction.random_inputs(model, seed=1)
+    inputs = verification.random_inputs(model, seed=1)
     for a, b in zip(run(masked, inputs), run(model, inputs), strict=True):
         assert np.isfinite(b).all()
         np.testing.assert_allclose(a, b, rtol=1e-5)
@@ -34,7 +35,7 @@ def test_mask_explanation_cost_and_compaction_agree(name):
         masking.set_mask(masked, graph, keep)
         np.testing.assert_array_equal(masking.get_mask(masked, graph), keep)
         small = compaction.shrink(model, graph, keep)
-        result = compaction.verify(masked, small, inputs)
+        result = verification.verify(masked, small, inputs)
         largest = result["max_abs_output"]
         assert half or result["max_abs_difference"] <= 1e-5 * largest
         if "unknown_sizes" in name:

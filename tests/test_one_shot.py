@@ -16,12 +16,12 @@ from tfprune import budgets
 from tfprune import criteria
 from tfprune import data
 from tfprune import evaluation
-from tfprune import graph as graph_lib
+from tfprune import journal
 from tfprune import losses
 from tfprune import masking
 from tfprune import one_shot
-from tfprune import report
 from tfprune import scoring
+from tfprune import tracing
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "bin" / "one_shot.py"
 CONFIG = """
@@ -104,7 +104,7 @@ def test_records_equal_a_direct_computation(finished):
 
     check(model, part="", criterion="base", removed=0.0, when="at once")
     for part, frozen in PARTS.items():
-        graph = graph_lib.trace(model, frozen)
+        graph = tracing.trace(model, frozen)
         scores = scoring.score(
             masking.mask_model(model, graph), graph, CRITERIA, train, loss_fn, 2
         )
@@ -143,7 +143,7 @@ def stopped(folder, count, **kwargs):
 
     with pytest.raises(Killed):
         sweep(folder, on_record=kill, **kwargs)
-    assert len(report.read_records(folder / "records.jsonl")) == count
+    assert len(journal.read(folder / "records.jsonl")) == count
 
 
 @pytest.mark.parametrize("count", [3, 10])

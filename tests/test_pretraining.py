@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from tfprune import evaluation
+from tfprune import journal
 from tfprune import losses
 from tfprune import pretraining
-from tfprune import report
 from tfprune import training
 
 
@@ -70,7 +70,7 @@ def test_train_reports_the_model(tmp_path):
 def test_train_records_every_epoch(tmp_path):
     seen = []
     train(tmp_path, on_record=into(seen))
-    records = report.read_records(tmp_path / "records.jsonl")
+    records = journal.read(tmp_path / "records.jsonl")
     assert [record["epoch"] for record in records] == [1, 2, 3]
     assert [progress for _, progress in seen] == [(1, 3), (2, 3), (3, 3)]
     assert [record for record, _ in seen] == records
@@ -91,7 +91,7 @@ def test_stopped_training_goes_on(tmp_path):
     for epoch in (1, 2):
         with pytest.raises(KeyboardInterrupt):
             train(tmp_path / "stopped", on_record=stop)
-        records = report.read_records(tmp_path / "stopped" / "records.jsonl")
+        records = journal.read(tmp_path / "stopped" / "records.jsonl")
         assert [record["epoch"] for record in records] == [*range(1, epoch + 1)]
     models = [train(tmp_path / name) for name in ("stopped", "undisturbed")]
     for one, other in zip(*(m.get_weights() for m in models), strict=True):

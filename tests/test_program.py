@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 from tests import zoo
-from tfprune import graph as graph_lib
 from tfprune import program
+from tfprune import tracing
 
 
 def paths(model):
@@ -152,7 +152,7 @@ def test_nested_model_with_a_call_of_its_own_is_a_layer_without_a_rule():
     x = OwnCall(name="own")(layers.Dense(4, name="first")(inputs))
     model = keras.Model(inputs, layers.Dense(2, name="last")(x))
     assert paths(model) == ["first", "own", "last"]
-    assert not graph_lib.trace(model).prunable.any()
+    assert not tracing.trace(model).prunable.any()
 
 
 def test_unbuilt_sequential_is_refused():

@@ -26,6 +26,7 @@ from tfprune import costs
 from tfprune import criteria
 from tfprune import evaluation
 from tfprune import exporting
+from tfprune import journal
 from tfprune import losses
 from tfprune import report
 from tfprune import serving
@@ -80,7 +81,7 @@ def contents(folder):
 
 def records(folder):
     """Returns the records of a run without its times."""
-    kept = report.read_records(folder / "records.jsonl")
+    kept = journal.read(folder / "records.jsonl")
     return [{k: v for k, v in r.items() if k != "seconds"} for r in kept]
 
 
@@ -196,7 +197,7 @@ def test_model_needs_no_tfprune(finished):
 
 
 def test_records_have_one_line_for_each_round(finished):
-    found = report.read_records(finished / "records.jsonl")
+    found = journal.read(finished / "records.jsonl")
     assert [r["step"] for r in found] == [2, 4, 6, 8, 10, 12]
     assert [r["phase"] for r in found] == ["prune"] * 3 + ["fine-tune"] * 3
     seconds = [r["seconds"] for r in found]
@@ -343,7 +344,7 @@ def test_killed_run_ends_like_an_undisturbed_one(
     with monkeypatch.context() as patch:
         if moment == "record":
             patch.setattr(
-                report, "append_record", fourth(report.append_record)
+                journal, "append", fourth(journal.append)
             )
         elif moment == "checkpoint":
             patch.setattr(manager, "save", fourth(manager.save))
@@ -418,11 +419,11 @@ def test_seconds_are_those_of_the_whole_run(tmp_path):
                 tmp_path, pretraining=tiny_run.base(2), on_record=pause
             )
     summary = json.loads((tmp_path / "report.json").read_text())
-    last = report.read_records(tmp_path / "records.jsonl")[-1]
+    last = journal.read(tmp_path / "records.jsonl")[-1]
     # Pauses after the last record that was saved before the kill are lost.
     assert summary["seconds"] > last["seconds"] + 0.5
     assert summary["seconds"] > (time.monotonic() - started) / 2 + 4 * 0.5
-    first = report.read_records(tmp_path / "base" / "records.jsonl")[0]
+    first = journal.read(tmp_path / "base" / "records.jsonl")[0]
     assert first["seconds"] < summary["seconds"]
 
 

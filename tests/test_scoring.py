@@ -10,9 +10,9 @@ from tests import strategies
 from tests import zoo
 from tfprune import budgets
 from tfprune import criteria
-from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import scoring
+from tfprune import tracing
 
 
 def cross_entropy(labels, outputs):
@@ -40,7 +40,7 @@ def test_little_network_by_hand():
     np.testing.assert_allclose(
         model(images), [[2.5, -0.25], [4, -1]], rtol=1e-6
     )
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     found = scoring.score(
         masked,
@@ -87,7 +87,7 @@ CRITERIA = {
 
 def scored(name="residual_identity", which=CRITERIA, data=None, **kwargs):
     model = zoo.NETWORKS[name]()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     data = dataset() if data is None else data
     return graph, scoring.score(
@@ -97,7 +97,7 @@ def scored(name="residual_identity", which=CRITERIA, data=None, **kwargs):
 
 def test_several_criteria_in_one_pass_equal_single_passes():
     model = zoo.NETWORKS["plain"]()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     arguments = graph, dataset(), cross_entropy
     graph, data, loss_fn = arguments
@@ -111,7 +111,7 @@ def test_several_criteria_in_one_pass_equal_single_passes():
 @pytest.mark.parametrize("name", ["residual_padded", "shared_layer"])
 def test_one_and_two_replicas_agree_and_choose_the_same_units(name):
     model = zoo.NETWORKS[name]()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     if name == "shared_layer":
         data = tf.data.Dataset.zip(dataset(7), dataset(7)).map(
             lambda a, b: ((a[0], b[0][:, ::-1]), a[1])
@@ -128,8 +128,8 @@ def test_one_and_two_replicas_agree_and_choose_the_same_units(name):
         with strategy.scope():
             again = zoo.NETWORKS[name]()
             again.set_weights(weights)
-            masked = masking.mask_model(again, graph_lib.trace(again))
-            again_graph = graph_lib.trace(again)
+            masked = masking.mask_model(again, tracing.trace(again))
+            again_graph = tracing.trace(again)
             found.append(
                 scoring.score(masked, again_graph, which, data, cross_entropy)
             )
@@ -158,7 +158,7 @@ def test_one_and_two_replicas_agree_and_choose_the_same_units(name):
 
 def test_masks_and_weights_are_as_before():
     model = zoo.network("residual_identity")
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     keep = zoo.random_keep(graph, 0)
     masking.set_mask(masked, graph, keep)
@@ -170,7 +170,7 @@ def test_masks_and_weights_are_as_before():
 
 def test_scores_permute_with_the_channels():
     model = zoo.NETWORKS["plain"]()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     first, second = model.layers[1:3]
     units = graph.layer_units(first.name)
     order = np.random.default_rng(0).permutation(len(units))
@@ -197,7 +197,7 @@ def test_scores_permute_with_the_channels():
 
 def test_scores_are_averaged_over_batches():
     model = zoo.NETWORKS["plain"]()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
 
     def score(data, **kwargs):
@@ -238,7 +238,7 @@ def test_data_that_do_not_fit_are_refused(data, message):
 
 def test_loss_of_the_whole_batch_is_refused():
     model = zoo.NETWORKS["plain"]()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     with pytest.raises(
         ValueError, match=r"each example, \[4\]\. .* shape \(\); .*reduction"
     ):
@@ -305,7 +305,7 @@ def test_scores_that_are_not_finite_name_criterion_and_layer():
     broken = kernel.numpy()
     broken[0, 0, 0, 0] = np.nan
     kernel.assign(broken)
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     with pytest.raises(ValueError, match="WeightNorm gave nan .*'conv2d"):
         scoring.score(

@@ -13,16 +13,12 @@ from tfprune import serving
 from tfprune import training
 from tfprune.budgets import Budget
 from tfprune.budgets import select
-from tfprune.compaction import VerificationError
 from tfprune.compaction import compact
-from tfprune.compaction import verify
 from tfprune.costs import Cost
 from tfprune.costs import cost
 from tfprune.exporting import ExportError
 from tfprune.exporting import export
 from tfprune.graph import ChannelGraph
-from tfprune.graph import explain
-from tfprune.graph import trace
 from tfprune.masking import get_mask
 from tfprune.masking import mask_model
 from tfprune.masking import set_mask
@@ -30,6 +26,10 @@ from tfprune.pruning import prune
 from tfprune.rules import Rule
 from tfprune.rules import register_rule
 from tfprune.scoring import score
+from tfprune.tracing import explain
+from tfprune.tracing import trace
+from tfprune.verification import VerificationError
+from tfprune.verification import verify
 
 __all__ = [
     "Budget",

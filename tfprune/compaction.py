@@ -1,20 +1,13 @@
-"""Smaller models without the units that a mask removed, and their proof."""
+"""Smaller models without the units that a mask removed."""
 
 import keras
-from keras import tree
 import numpy as np
-import tensorflow as tf
 
 from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import program
+from tfprune import verification
 from tfprune.rules import base
-
-TOLERANCE = 1e-4  # of the largest output
-
-
-class VerificationError(Exception):
-    """A compacted model does not compute what the masked one does."""
 
 
 def compact(model, graph=None, keep=None, verify_on=None):
@@ -55,10 +48,10 @@ def compact(model, graph=None, keep=None, verify_on=None):
     else:
         keep = graph.check(keep)
         masked = masking.mask_model(model, graph)
-        verify_copy(model, masked, verify_on)
+        verification.verify_copy(model, masked, verify_on)
         masking.set_mask(masked, graph, keep)
     small = shrink(model, graph, keep)
-    verify(masked, small, verify_on)
+    verification.verify(masked, small, verify_on)
     return small
 
 
@@ -104,79 +97,6 @@ def shrink(model, graph, keep):
     return small
 
 
-def verify(masked, small, inputs=None):
-    """Compares a masked model with the compacted one, in inference mode.
-
-    Args:
-        masked: A masked model.
-        small: What `compact` made of it.
-        inputs: Inputs of the model, batched. Defaults to two random examples.
-
-    Returns:
-        dict with `max_abs_difference` and `max_abs_output`.
-
-    Raises:
-        VerificationError: If the difference is larger than 1e-4 times the
-            largest output, or not finite; names the layer where they part.
-    """
-    return _compare(
-        masked,
-        small,
-        inputs,
-        "The compacted model must compute what the masked one does",
-    )
-
-
-def verify_copy(model, masked, inputs=None):
-    """Checks that a model computes what its masked copy does, masks open.
-
-    Masked and compacted models are made of what the graph of a model shows:
-    the calls of its layers, their configs and weights. What else a model does
-    is in neither, and only this comparison can find it.
-
-    Args:
-        model: A built Functional or Sequential `keras.Model`.
-        masked: What `mask_model` made of it.
-        inputs: As for `verify`.
-
-    Raises:
-        VerificationError: As `verify` does.
-    """
-    _compare(
-        masked,
-        model,
-        inputs,
-        "The model must compute what its graph shows, the calls of its layers "
-        "with their configs and weights, without random numbers",
-    )
-
-
-def random_inputs(model, batch_size=2, seed=0):
-    """Returns a batch of inputs in the structure of a model's.
-
-    Numbers are drawn from the standard normal distribution; integers are 0 or
-    1, which every vocabulary has; unknown sizes are 96, enough for the strides
-    of common networks.
-
-    Args:
-        model: A built `keras.Model`, or a `serving.Served`.
-        batch_size: Number of examples. Defaults to 2.
-        seed: Of the draws. Defaults to 0.
-    """
-    rng = np.random.default_rng(seed)
-
-    def draw(spec):
-        shape = [batch_size, *(length or 96 for length in spec.shape[1:])]
-        dtype = keras.backend.standardize_dtype(spec.dtype)
-        if keras.backend.is_float_dtype(dtype):
-            return rng.standard_normal(shape).astype(dtype)
-        return rng.integers(0, 2, shape).astype(dtype)
-
-    if isinstance(model, keras.Sequential):
-        return draw(model.inputs[0])
-    return tree.map_structure(draw, model.input)
-
-
 def _initializers(layer, config):
     """Returns others for those of a layer that would fix the old shape.
 
@@ -189,76 +109,3 @@ def _initializers(layer, config):
         if isinstance(value, keras.initializers.Constant)
         and np.ndim(value.value)
     }
-
-
-def _compare(masked, other, inputs, rule):
-    """Returns the figures of `verify`; raises `rule` if the models differ."""
-    if inputs is None:
-        inputs = random_inputs(masked)
-    difference, largest = _difference(
-        tree.flatten(_run(other, inputs)), tree.flatten(_run(masked, inputs))
-    )
-    if not difference <= TOLERANCE * largest:
-        raise VerificationError(
-            f"{rule}, up to {TOLERANCE} of the largest output, {largest:.3g}. "
-            f"Received a difference of {difference:.3g}; they part at layer "
-            f"{_first_to_part(masked, other, inputs)!r}."
-        )
-    return {"max_abs_difference": difference, "max_abs_output": largest}
-
-
-def _run(model, inputs):
-    return tf.function(lambda x: model(x, training=False))(inputs)
-
-
-def _difference(actual, expected):
-    """Returns the largest difference and the largest expected value."""
-    pairs = [
-        (np.asarray(a, float), np.asarray(b, float))
-        for a, b in zip(actual, expected)
-    ]
-    if any(a.shape != b.shape for a, b in pairs):
-        return np.inf, max(float(np.abs(b).max()) for _, b in pairs)
-    difference = max(float(np.abs(a - b).max()) for a, b in pairs)
-    return difference, max(float(np.abs(b).max()) for _, b in pairs)
-
-
-def _first_to_part(masked, other, inputs):
-    """Returns the path of the first layer whose outputs differ."""
-    _, graph = masking.trace_masked(masked)
-    keep = masking.get_mask(masked, graph)
-    expected = _outputs(masked, inputs)
-    units_of = {node.path: node.outputs for node in reversed(graph.nodes)}
-    for path, values in _outputs(other, inputs).items():
-        values_masked = expected.get(f"{path}_mask", expected[path])
-        sliced = [
-            _sliced(np.asarray(value), array, keep)
-            for value, array in zip(values_masked, units_of[path])
-        ]
-        difference, largest = _difference(values, sliced)
-        if not difference <= TOLERANCE * largest:
-            return path
-    return "the output"
-
-
-def _outputs(model, inputs):
-    """Returns {path: outputs} of the first call of every layer."""
-    code = program.program(model)
-    values = dict(zip(map(id, code.inputs), tree.flatten(inputs)))
-    outputs = {}
-
-    def run(call, *args, **kwargs):
-        result = call.layer(*args, **kwargs)
-        outputs.setdefault(call.path, tree.flatten(result))
-        return result
-
-    program.replay(code.calls, values, run)
-    return outputs
-
-
-def _sliced(value, units, keep):
-    for axis, length in enumerate(units.shape, 1):
-        if length > 1:
-            index = graph_lib.stays(keep, units).ravel()
-            value = np.compress(index, value, axis)
-    return value

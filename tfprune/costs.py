@@ -7,7 +7,7 @@ from typing import NamedTuple
 from absl import logging
 import numpy as np
 
-from tfprune import graph as graph_lib
+from tfprune import tracing
 from tfprune.rules import base
 
 
@@ -36,7 +36,7 @@ def cost(model, graph=None, keep=None):
         ValueError: If an input size that multiply-accumulates depend on is
             unknown, or if `keep` does not fit.
     """
-    graph = graph_lib.trace(model) if graph is None else graph
+    graph = tracing.trace(model) if graph is None else graph
     if keep is None:
         keep = np.ones(graph.num_units, bool)
     return Meter(graph)(graph.check(keep))

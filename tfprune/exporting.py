@@ -5,9 +5,9 @@ import pathlib
 import keras
 import numpy as np
 
-from tfprune import compaction
 from tfprune import files
 from tfprune import serving
+from tfprune import verification
 
 TOLERANCE = 1e-5  # of the largest output
 
@@ -41,7 +41,7 @@ def export(model, path, version=1):
     """
     target = _target(pathlib.Path(path), version)
     endpoint = serving.endpoint(model)
-    inputs = compaction.random_inputs(model)
+    inputs = verification.random_inputs(model)
     expected = endpoint(inputs)  # Traces the endpoint, as the archive asks.
     archive = keras.export.ExportArchive()
     archive.track(model)

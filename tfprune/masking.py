@@ -7,6 +7,7 @@ import numpy as np
 
 from tfprune import graph as graph_lib
 from tfprune import program
+from tfprune import tracing
 from tfprune.layers import channel_mask
 
 
@@ -22,7 +23,7 @@ def mask_model(model, graph=None):
         model: A built Functional or Sequential `keras.Model`.
         graph: Its `ChannelGraph`. Defaults to a new trace.
     """
-    graph = graph_lib.trace(model) if graph is None else graph
+    graph = tracing.trace(model) if graph is None else graph
     gates = {id(gate.node.layer): gate for gate in graph.gates.values()}
     copies, masks = {}, {}
 
@@ -141,14 +142,14 @@ def trace_masked(masked):
     Layers that carry no mask are those that were frozen on request.
     """
     plain = unmask(masked)
-    graph = graph_lib.trace(plain)
+    graph = tracing.trace(plain)
     layers = program.layers_by_path(masked)
     frozen = [
         glob.escape(gate.node.path)
         for gate in graph.gates.values()
         if not isinstance(layers.get(mask_path(gate)), channel_mask.ChannelMask)
     ]
-    return plain, graph_lib.trace(plain, frozen)
+    return plain, tracing.trace(plain, frozen)
 
 
 def mask_path(gate):

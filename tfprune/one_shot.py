@@ -15,11 +15,12 @@ from tfprune import checks
 from tfprune import evaluation
 from tfprune import figures
 from tfprune import files
-from tfprune import graph as graph_lib
+from tfprune import journal
 from tfprune import masking
 from tfprune import report
 from tfprune import runs
 from tfprune import scoring
+from tfprune import tracing
 
 AT_ONCE, REESTIMATED = "at once", "BN re-estimated"
 BASE = {"part": "", "criterion": "base", "removed": 0.0, "when": AT_ONCE}
@@ -84,7 +85,7 @@ def one_shot(
     folder = pathlib.Path(output_dir)
     if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)
-        return report.read_records(folder / "records.jsonl")
+        return journal.read(folder / "records.jsonl")
     parts = {"all": ()} if frozen is None else frozen
     score_data = dataset if score_data is None else score_data
     criteria = scoring.named(criteria)
@@ -145,7 +146,7 @@ class _Notes:
     """What is known of a sweep: its records, and the scores of its parts."""
 
     def __init__(self, folder, own, total, on_record):
-        self.records = report.read_records(folder / "records.jsonl")
+        self.records = journal.read(folder / "records.jsonl")
         self.scores = {}  # {title of a part: {criterion: [num_units]}}
         if (folder / "scores.json").exists():
             self.scores = json.loads((folder / "scores.json").read_text())
@@ -171,7 +172,7 @@ class _Notes:
         """Writes the measures of a mask down."""
         record = {**what, **measures}
         logging.info("%s", record)
-        report.append_record(self._own / "records.jsonl", record)
+        journal.append(self._own / "records.jsonl", record)
         self.records.append(record)
         if self._on_record is not None:
             self._on_record(record, (len(self.records), self._total))
@@ -186,7 +187,7 @@ class _Part:
     """A copy of a model that is pruned in one way after the other."""
 
     def __init__(self, model, frozen):
-        self.graph = graph_lib.trace(model, frozen)
+        self.graph = tracing.trace(model, frozen)
         self.masked = masking.mask_model(model, self.graph)
         self._values = [x.numpy() for x in self.masked.variables]
 
@@ -236,7 +237,7 @@ def _check_removed(model, parts, removed):
             f"Received: removed={removed}."
         )
     for names in parts.values():
-        graph = graph_lib.trace(model, names)
+        graph = tracing.trace(model, names)
         _select(graph, np.zeros(graph.num_units), max(removed))
 
 
@@ -251,8 +252,7 @@ def _write(folder, records, origin):
     with files.atomic(folder / "one_shot.png") as partial:
         figures.sweep(panels).savefig(partial)
     summary = {"records": records, **origin, "versions": report.versions()}
-    text = json.dumps(summary, indent=2)
-    files.write_text(folder / "report.json", f"{text}\n")
+    journal.write(folder / "report.json", summary)
 
 
 def _tables(records):

@@ -1,6 +1,5 @@
 """Base models: how they are trained, and a run that does so."""
 
-import json
 import pathlib
 
 from absl import logging
@@ -10,8 +9,8 @@ import tensorflow as tf
 
 from tfprune import checks
 from tfprune import costs
-from tfprune import files
 from tfprune import identity
+from tfprune import journal
 from tfprune import measures as measures_lib
 from tfprune import program
 from tfprune import replicas
@@ -231,8 +230,7 @@ def train(
         }
         runs.outside_strategy(_export, model, own)
         summary["seconds"] = clock.seconds
-        text = json.dumps(summary, indent=2)
-        files.write_text(own / "report.json", f"{text}\n")
+        journal.write(own / "report.json", summary)
     return model
 
 

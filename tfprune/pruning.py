@@ -7,17 +7,18 @@ import keras
 import tensorflow as tf
 
 from tfprune import checks
-from tfprune import compaction
 from tfprune import costs
 from tfprune import exporting
-from tfprune import graph as graph_lib
 from tfprune import identity
+from tfprune import journal
 from tfprune import measures as measures_lib
 from tfprune import program
 from tfprune import report
 from tfprune import rounds
 from tfprune import runs
 from tfprune import timing
+from tfprune import tracing
+from tfprune import verification
 
 
 def prune(
@@ -157,12 +158,12 @@ def _finish(method, model, measures, folder, origin, clock):
         **_compare(model, small, measures),
         "measured_on": measures.final_data,
         **method.report(small),
-        "uncounted": graph_lib.explain(small).uncounted,
+        "uncounted": tracing.explain(small).uncounted,
         **origin,
         "seconds": clock.seconds,
         "versions": report.versions(),
     }
-    records = report.read_records(folder / rounds.RECORDS)
+    records = journal.read(folder / rounds.RECORDS)
     report.write(folder, summary, records)
     return small
 
@@ -170,7 +171,7 @@ def _finish(method, model, measures, folder, origin, clock):
 def _compare(model, small, measures):
     """Returns the figures of merit of the base and of the pruned model."""
     models = {"base": program.duplicate(model), "pruned": small}
-    inputs = compaction.random_inputs(model, batch_size=1)
+    inputs = verification.random_inputs(model, batch_size=1)
     inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
     calls = {name: tf.function(m) for name, m in models.items()}
     times = timing.cpu_ms(

@@ -1,21 +1,19 @@
-"""What a run leaves to read: records, report.json, report.md and figures."""
+"""What a finished run leaves to read: report.json, report.md and figures."""
 
 import datetime
 import importlib.metadata
-import json
-import math
 import os
 import pathlib
 import platform
 
 import keras
-import numpy as np
 from rich import console
 from rich import table as rich_table
 import tensorflow as tf
 
 from tfprune import figures
 from tfprune import files
+from tfprune import journal
 
 HEADLINE = ("measure", "base", "pruned", "pruned / base")
 LAYERS = ("layer", "before", "after", "kept", "reason for the rest")
@@ -32,83 +30,6 @@ def versions():
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
     }
-
-
-def append_record(path, record):
-    """Adds `record` to the JSON lines at `path` and flushes it to the disk.
-
-    What a killed process left of a line is removed first.
-
-    Args:
-        path: File; made if it does not exist.
-        record: {name: number or text} of one round.
-
-    Raises:
-        TypeError: If a value is of no type of JSON.
-        OSError: If the file cannot be written.
-    """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file:
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-        file.write(_json(record).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_records(path):
-    """Returns the records at `path` in order, [] if there is no file.
-
-    A last line that a killed process did not finish is dropped.
-
-    Raises:
-        ValueError: If another line is damaged.
-    """
-    path = pathlib.Path(path)
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    try:
-        return [json.loads(line) for line in lines]
-    except ValueError as error:
-        raise ValueError(
-            f"Each line of the records must be JSON. Received: "
-            f"path={str(path)!r}, which fails: {error}; remove that line."
-        ) from error
-
-
-def rewind(path, step):
-    """Drops the records after `step`, where a resumed run goes on from.
-
-    Args:
-        path: File; made if it does not exist.
-        step: Training steps.
-
-    Raises:
-        ValueError: If a line is damaged.
-        OSError: If the file cannot be written.
-    """
-    records = [r for r in read_records(path) if r["step"] <= step]
-    files.write_text(path, "".join(_json(r) + "\n" for r in records))
-
-
-def log_scalars(writer, record):
-    """Writes the numbers of `record` for TensorBoard at its `step`.
-
-    `tf.summary.scalar` does the same, but only where TensorBoard is installed.
-
-    Args:
-        writer: From `tf.summary.create_file_writer`.
-        record: As for `append_record`, with a `step`.
-    """
-    kind = tf.compat.v1.SummaryMetadata(
-        data_class="DATA_CLASS_SCALAR", plugin_data={"plugin_name": "scalars"}
-    )
-    with writer.as_default(step=record["step"]):
-        for name, value in _plain(record).items():
-            if name != "step" and isinstance(value, (int, float)):
-                scalar = tf.constant(value, tf.float32)
-                tf.summary.write(name, scalar, metadata=kind)
-    writer.flush()
 
 
 def write(folder, summary, records):
@@ -134,7 +55,7 @@ def write(folder, summary, records):
         OSError: If a file cannot be written.
     """
     folder = pathlib.Path(folder)
-    summary, records = _plain(summary), _plain(records)
+    summary, records = map(journal.plain, (summary, records))
     drawings = {
         "run": figures.run(summary, records),
         "channels": figures.channels(summary["layers"]),
@@ -145,7 +66,7 @@ def write(folder, summary, records):
         with files.atomic(folder / "figures" / f"{name}.png") as partial:
             drawing.savefig(partial)
     files.write_text(folder / "report.md", text)
-    files.write_text(folder / "report.json", _json(summary, indent=2) + "\n")
+    journal.write(folder / "report.json", summary)
 
 
 def table(summary):
@@ -154,7 +75,7 @@ def table(summary):
     Args:
         summary: As for `write`.
     """
-    summary = _plain(summary)
+    summary = journal.plain(summary)
     return console.Group(
         _rich(HEADLINE, _headline(summary)),
         _proof(summary["verification"]),
@@ -173,25 +94,6 @@ def grid(titles, rows, numbers=NUMBERS):
     ruler = ("---:" if title in numbers else "---" for title in titles)
     lines = ("| " + " | ".join(row) + " |" for row in (titles, ruler, *rows))
     return "\n".join(lines)
-
-
-def _plain(value):
-    """Returns `value` in the types of JSON; None for what is not finite."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inside) for key, inside in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inside) for inside in value]
-    if hasattr(value, "numpy"):
-        value = value.numpy()
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _json(value, indent=None):
-    return json.dumps(_plain(value), indent=indent, allow_nan=False)
 
 
 def _headline(summary):

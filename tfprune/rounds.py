@@ -6,7 +6,7 @@ import time
 from absl import logging
 import tensorflow as tf
 
-from tfprune import report
+from tfprune import journal
 
 CHECKPOINTS = 3  # How many are kept.
 RECORDS = "records.jsonl"
@@ -70,11 +70,11 @@ class Rounds:
             max_to_keep=CHECKPOINTS,
         )
         step = self._restore(saved / "checkpoints")
-        report.rewind(self._records, step)
+        journal.rewind(self._records, step)
 
     def __iter__(self):
         """Does the rounds that are left; yields their numbers and records."""
-        done = len(report.read_records(self._records))
+        done = len(journal.read(self._records))
         for number in itertools.count(done + 1):
             if self._machine.done:
                 return
@@ -91,8 +91,8 @@ class Rounds:
             OSError: If the folder cannot be written.
         """
         logging.info("%s", record)
-        report.append_record(self._records, record)
-        report.log_scalars(self._writer, record)
+        journal.append(self._records, record)
+        journal.log_scalars(self._writer, record)
         self._clock.save()
         self._manager.save(checkpoint_number=record["step"])
         if self._on_record is not None:

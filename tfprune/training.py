@@ -4,17 +4,16 @@
 is called under `strategy.scope()`.
 """
 
-import collections
 import re
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from tfprune import batch_norm
 from tfprune import checks
 from tfprune import gradients as gradients_lib
 from tfprune import replicas
+from tfprune import slots
 
 
 class Update(NamedTuple):
@@ -141,20 +140,6 @@ class Trainer:
                 f"{model.name!r} after another; make a new Trainer for it."
             )
 
-    def check_slots(self):
-        """Raises an error if `mask_slots` cannot work.
-
-        Raises:
-            ValueError: If the optimizer is `Adafactor`, whose state has not
-                the shape of the variables.
-        """
-        if isinstance(self.optimizer, keras.optimizers.Adafactor):
-            raise ValueError(
-                "Every slot of the optimizer must belong to one weight. "
-                "Received: Adafactor, which keeps those of rows and columns; "
-                "train with another optimizer."
-            )
-
     def step(self, model, loss_fn, inputs, labels, tap=gradients_lib.no_taps):
         """Updates the model from one batch; in replica context.
 
@@ -189,24 +174,10 @@ class Trainer:
     def mask_slots(self, masks):
         """Returns the optimizer's state of masked weights to its start.
 
-        That is 0, or `optimizer.initial_accumulator_value` where an optimizer
-        that has one divides by it.
-
         Args:
-            masks: Pairs of a model variable and an array of its shape, 0 where
-                its state goes and 1 where it stays. A variable that is not
-                trained has no state.
-
-        Raises:
-            ValueError: If the optimizer's state has not the shape of the
-                variables, as that of `Adafactor`.
+            masks: As for `slots.reset`.
         """
-        slots = _slots(self.optimizer, self._trained)
-        start = getattr(self.optimizer, "initial_accumulator_value", 0.0)
-        for variable, mask in masks:
-            for slot in slots[id(variable)]:
-                fresh = start if slot.name.endswith("_accumulator") else 0.0
-                slot.assign(tf.where(tf.cast(mask, tf.bool), slot, fresh))
+        slots.reset(self.optimizer, self._trained, masks)
 
     def _distilled(self, loss_fn, inputs):
         teacher_logits = self._teacher(inputs, training=False)
@@ -255,29 +226,3 @@ class Trainer:
         replica = tf.distribute.get_replica_context()
         parts = [g / replica.num_replicas_in_sync for g in gradients]
         replica.merge_call(apply_if_finite, args=(parts, finite))
-
-
-def _slots(optimizer, variables):
-    """Returns the optimizer's variables of each model variable, by its id.
-
-    Keras names them after the path of the model variable. Paths repeat where
-    models are nested, and the order of `variables` then tells them apart.
-    """
-    owners = collections.defaultdict(list)
-    for variable in variables:
-        owners[variable.path.replace("/", "_") + "_"].append(variable)
-    slots = collections.defaultdict(list)
-    seen = collections.Counter()
-    for slot in optimizer.variables:
-        prefixes = [name for name in owners if slot.name.startswith(name)]
-        if prefixes:
-            twins = owners[max(prefixes, key=len)]
-            slots[id(twins[seen[slot.name]])].append(slot)
-            seen[slot.name] += 1
-        elif slot.shape.rank > 0:
-            raise ValueError(
-                "Every slot of the optimizer must belong to one variable. "
-                f"Received: slot {slot.path!r} of shape {slot.shape} of "
-                f"{type(optimizer).__name__}; train with another optimizer."
-            )
-    return slots

@@ -6,14 +6,14 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import scoring
+from tfprune import tracing
 from tfprune.criteria import bn_scale
 
 
 def score(model):
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     images = np.ones((1, 4, 4, 2), "float32")
     data = tf.data.Dataset.from_tensors((images, [0]))

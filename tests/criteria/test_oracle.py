@@ -11,6 +11,7 @@ from tests import zoo
 from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import scoring
+from tfprune import tracing
 from tfprune.criteria import oracle
 
 SMALL = [
@@ -64,7 +65,7 @@ def removable(graph, keep):
 
 def check_by_brute_force(model, inputs, share=1.0, step=3, **tolerance):
     """Compares the oracle with masks that are set one after the other."""
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     keep = zoo.random_keep(graph, 0, share)
     masking.set_mask(masked, graph, keep)

@@ -4,15 +4,15 @@ import numpy as np
 import tensorflow as tf
 
 from tests import zoo
-from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import scoring
+from tfprune import tracing
 from tfprune.criteria import random
 
 
 def test_draws_depend_on_the_seed_alone():
     model = zoo.plain()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     images = np.zeros((6, 8, 8, 3), "float32")
     data = tf.data.Dataset.from_tensor_slices((images, np.zeros(6)))

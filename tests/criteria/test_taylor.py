@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from tests import zoo
-from tfprune import compaction
-from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import program
 from tfprune import scoring
+from tfprune import tracing
+from tfprune import verification
 from tfprune.criteria import base
 from tfprune.criteria import taylor
 
@@ -88,9 +88,9 @@ def test_gate_gradient_is_the_slope_of_the_loss_along_the_masks(name):
         positive = "variance" in weight.path
         low, scale = (0.5, 1.0) if positive else (-0.5, 1.0)
         weight.assign(low + scale * rng.random(weight.shape))
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
-    inputs = compaction.random_inputs(model, batch_size=3)
+    inputs = verification.random_inputs(model, batch_size=3)
     labels = tf.zeros(3)
     scorer = scoring.Scorer(masked, graph, taylor.TaylorFO(), smooth_loss)
     parts = scorer.pass_over(inputs, labels)["TaylorFO"]
@@ -125,9 +125,9 @@ def test_gate_gradient_is_the_slope_of_the_loss_along_the_masks(name):
 
 def test_one_example_at_a_time_gives_the_same_contributions():
     model = zoo.network("residual_identity")
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
-    inputs = compaction.random_inputs(model, batch_size=3)
+    inputs = verification.random_inputs(model, batch_size=3)
     scorer = scoring.Scorer(masked, graph, taylor.TaylorFO(), smooth_loss)
     whole = scorer.pass_over(inputs, tf.zeros(3))["TaylorFO"]
     single = [

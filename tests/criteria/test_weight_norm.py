@@ -6,15 +6,15 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import scoring
+from tfprune import tracing
 from tfprune.criteria import weight_norm
 
 
 def score(model, *criteria):
     """Returns the graph of a model and the scores by each criterion."""
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     inputs = tuple(tf.ones((1, *x.shape[1:])) for x in model.inputs)
     inputs = inputs if len(inputs) > 1 else inputs[0]

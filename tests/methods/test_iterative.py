@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tests import strategies
 from tfprune import budgets
-from tfprune import compaction
 from tfprune import costs
 from tfprune import criteria
 from tfprune import losses
@@ -16,6 +15,7 @@ from tfprune import masking
 from tfprune import schedules
 from tfprune import scoring
 from tfprune import training
+from tfprune import verification
 from tfprune.methods import iterative
 
 RNG = np.random.default_rng(0)
@@ -180,7 +180,7 @@ def test_model_that_does_more_than_its_graph_shows_is_refused():
     x = Scaling()(layers.Conv2D(10, 3, activation="relu")(inputs))
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
     model.layers[2].factor = 2.0
-    with pytest.raises(compaction.VerificationError, match="its graph shows"):
+    with pytest.raises(verification.VerificationError, match="its graph shows"):
         method().start(model, batches(), losses.CrossEntropy())
 
 

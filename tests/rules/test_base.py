@@ -8,9 +8,9 @@ from keras import layers
 from tests import zoo
 from tfprune import compaction
 from tfprune import costs
-from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import rules
+from tfprune import tracing
 from tfprune.rules import base
 
 
@@ -63,7 +63,7 @@ def scaled():
 
 
 def test_layer_without_a_rule_freezes_what_it_meets():
-    graph = graph_lib.trace(scaled())
+    graph = tracing.trace(scaled())
     assert not graph.prunable.any()
     rows = {row.name: row.reasons for row in graph.explain()}
     assert rows["conv"] == rows["scale"] == {"no rule for a layer it meets": 4}
@@ -72,7 +72,7 @@ def test_layer_without_a_rule_freezes_what_it_meets():
 def test_rule_of_the_user_lets_it_be_pruned(tables):
     rules.register_rule(Scale, ScaleRule())
     model = scaled()
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     np.testing.assert_array_equal(
         graph.layer_units("scale"), graph.layer_units("conv")
     )
@@ -155,7 +155,7 @@ def compacted(outputs_of):
     inputs = keras.Input((6, 6, 2))
     x = [zoo.conv_bn(inputs, 4) for _ in range(3)]
     model = keras.Model(inputs, zoo.head(zoo.conv_bn(outputs_of(*x), 3)))
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     keep = zoo.random_keep(graph, 0)
     small = compaction.compact(model, graph, keep)
     masked = masking.mask_model(model, graph)
@@ -205,7 +205,7 @@ def test_rule_for_a_layer_of_several_outputs(tables, shift, prunable):
 
 def test_node_ties_over_the_other_axes():
     inputs = keras.Input((4, 4, 2))
-    graph = graph_lib.trace(
+    graph = tracing.trace(
         keras.Model(
             inputs,
             zoo.head(layers.Permute((3, 1, 2))(

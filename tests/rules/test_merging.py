@@ -7,15 +7,15 @@ from keras import layers
 from keras import ops
 
 from tests import zoo
-from tfprune import graph as graph_lib
 from tfprune import rules
+from tfprune import tracing
 
 
 def joined(function, filters=(3, 3)):
     """Returns the graph of a function of convolutions, and its node."""
     inputs = keras.Input((4, 4, 2))
     x = function(*(layers.Conv2D(n, 1)(inputs) for n in filters))
-    graph = graph_lib.trace(keras.Model(inputs, zoo.head(zoo.conv(x, 2))))
+    graph = tracing.trace(keras.Model(inputs, zoo.head(zoo.conv(x, 2))))
     return graph, graph.nodes[len(filters)]
 
 
@@ -133,5 +133,5 @@ def test_concatenation_of_batches_is_frozen():
     inputs = keras.Input((4,))
     x, y = layers.Dense(3)(inputs), layers.Dense(3)(inputs)
     x = layers.Concatenate(axis=0)([x, y])
-    graph = graph_lib.trace(keras.Model(inputs, layers.Dense(2)(x)))
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(2)(x)))
     assert not graph.prunable.any()

@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 from keras import ops
 
-from tfprune import graph as graph_lib
 from tfprune import rules
+from tfprune import tracing
 from tfprune.rules import base
 from tfprune.rules import pointwise
 
@@ -17,7 +17,7 @@ def second_node(function):
     inputs = keras.Input((4, 4, 2))
     x = function(layers.Conv2D(3, 1)(inputs))
     x = layers.Dense(2)(layers.Conv2D(3, 1)(x))
-    graph = graph_lib.trace(keras.Model(inputs, x))
+    graph = tracing.trace(keras.Model(inputs, x))
     return graph, graph.nodes[1]
 
 

@@ -5,15 +5,15 @@ import pytest
 from keras import layers
 from keras import ops
 
-from tfprune import graph as graph_lib
 from tfprune import rules
+from tfprune import tracing
 
 
 def reduced(function):
     """Returns the graph of a function of a convolution, and its node."""
     inputs = keras.Input((2, 2, 1))
     x = layers.Flatten()(function(layers.Conv2D(4, 1)(inputs)))
-    graph = graph_lib.trace(keras.Model(inputs, layers.Dense(1)(x)))
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(1)(x)))
     return graph, graph.nodes[1]
 
 

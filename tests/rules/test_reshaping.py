@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 from keras import ops
 
-from tfprune import graph as graph_lib
 from tfprune import rules
+from tfprune import tracing
 
 
 def moved(function, filters=4, side=2):
@@ -16,7 +16,7 @@ def moved(function, filters=4, side=2):
     x = function(layers.Conv2D(filters, 1)(inputs))
     # A layer without output units of its own keeps `x` from being an output.
     x = layers.Dense(1)(layers.Flatten()(x))
-    graph = graph_lib.trace(keras.Model(inputs, x))
+    graph = tracing.trace(keras.Model(inputs, x))
     return graph, graph.nodes[1]
 
 
@@ -81,14 +81,14 @@ def test_what_takes_channels_apart_freezes(function, reason):
     inputs = keras.Input((2, 2, 1))
     x = function(layers.Conv2D(4, 1, name="conv")(inputs))
     x = layers.Dense(1)(layers.Dense(2)(x))
-    graph = graph_lib.trace(keras.Model(inputs, x))
+    graph = tracing.trace(keras.Model(inputs, x))
     assert graph.explain()[0].reasons == {reason: 4}
 
 
 def test_repeated_vector():
     inputs = keras.Input((2,))
     x = layers.RepeatVector(3)(layers.Dense(4)(inputs))
-    graph = graph_lib.trace(keras.Model(inputs, layers.Dense(1)(x)))
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(1)(x)))
     assert graph.nodes[1].outputs[0].shape == (1, 4)
 
 
@@ -121,7 +121,7 @@ def test_unknown_size_that_mixes_with_channels_freezes():
     inputs = keras.Input((None, 2, 1))
     x = layers.Conv2D(4, 1, name="conv")(inputs)
     x = layers.Conv1D(2, 1)(layers.Reshape((-1, 2))(x))
-    graph = graph_lib.trace(keras.Model(inputs, x))
+    graph = tracing.trace(keras.Model(inputs, x))
     assert graph.explain()[0].reasons == {"fixed by a shape": 4}
 
 
@@ -130,5 +130,5 @@ def test_unknown_size_before_the_channels_is_not_the_same_after_a_reshape():
     x = layers.Permute((1, 3, 2))(layers.Conv2D(4, 1, name="conv")(inputs))
     x = layers.Reshape((-1, 4, 1))(x)  # From [?, 4, 2]: pairs of positions.
     x = layers.Dense(1)(layers.Permute((1, 3, 2))(x))
-    graph = graph_lib.trace(keras.Model(inputs, x))
+    graph = tracing.trace(keras.Model(inputs, x))
     assert graph.explain()[0].reasons == {"fixed by a shape": 4}

@@ -7,13 +7,13 @@ from keras import layers
 
 from tests import zoo
 from tfprune import compaction
-from tfprune import graph as graph_lib
 from tfprune import program
+from tfprune import tracing
 
 
 def second_node(layer):
     """Returns the graph and the node of a layer after a convolution."""
-    graph = graph_lib.trace(scaled(layer))
+    graph = tracing.trace(scaled(layer))
     return graph, graph.nodes[1]
 
 
@@ -32,7 +32,7 @@ def adapted(axis):
 def compacted(layer):
     """Returns the layer of a name without its second channel of three."""
     model = scaled(layer)
-    graph = graph_lib.trace(model)
+    graph = tracing.trace(model)
     keep = np.ones(graph.num_units, bool)
     keep[graph.layer_units(layer.name)[1]] = False
     small = compaction.compact(model, graph, keep)

@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 from tests import zoo
-from tfprune import graph as graph_lib
 from tfprune import rules
+from tfprune import tracing
 
 IMAGE = (5, 5, 4)
 
@@ -18,7 +18,7 @@ def node_of(layer, shape=IMAGE):
     rank = len(shape) - 1
     first = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}[rank]
     outputs = layer(first(4, 1)(inputs))
-    return graph_lib.trace(keras.Model(inputs, outputs)).nodes[1]
+    return tracing.trace(keras.Model(inputs, outputs)).nodes[1]
 
 
 def lengths(node):
@@ -116,13 +116,13 @@ def test_filters_write_one_channel_each(layer, transpose):
 def test_output_of_a_softmax_layer_is_normalised():
     inputs = keras.Input((4,))
     x = layers.Dense(3, activation="softmax", name="soft")(inputs)
-    graph = graph_lib.trace(keras.Model(inputs, layers.Dense(2)(x)))
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(2)(x)))
     row = graph.explain()[0]
     assert row.reasons == {"normalised across channels": 3}
 
 
 def test_only_first_of_the_groups_is_named_on_the_kernel():
-    graph = graph_lib.trace(zoo.grouped())
+    graph = tracing.trace(zoo.grouped())
     node = next(
         n for n in graph.nodes if getattr(n.layer, "groups", 1) == 4
     )

@@ -7,12 +7,14 @@ from tfprune import budgets
 from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
-from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import replicas
 from tfprune import schedules
 from tfprune import scoring
+from tfprune import slots
+from tfprune import tracing
 from tfprune import training
+from tfprune import verification
 from tfprune.criteria import base as criteria
 from tfprune.layers import channel_mask
 from tfprune.methods import base
@@ -75,7 +77,7 @@ class Iterative(base.Method):
         self.round_steps = round_steps
 
     def check(self, model, dataset, loss_fn):
-        graph = graph_lib.trace(model, self.frozen)
+        graph = tracing.trace(model, self.frozen)
         everything = np.ones(graph.num_units, bool)
         budgets.select(
             np.zeros(graph.num_units),
@@ -86,17 +88,17 @@ class Iterative(base.Method):
         )
         masked = masking.mask_model(model, graph)
         self.trainer.check(masked)
-        self.trainer.check_slots()
+        slots.check(self.trainer.optimizer)
         scorer = scoring.Scorer(masked, graph, self.criterion, loss_fn)
         # Tracing computes nothing, and finds what the criterion cannot read.
         _, trial = replicas.distribute(dataset, scorer.pass_over)
         trial.get_concrete_function()
 
     def start(self, model, dataset, loss_fn):
-        self.graph = graph_lib.trace(model, self.frozen)
+        self.graph = tracing.trace(model, self.frozen)
         self._meter = costs.Meter(self.graph)
         self._masked = masking.mask_model(model, self.graph)
-        compaction.verify_copy(model, self._masked)
+        verification.verify_copy(model, self._masked)
         self._scorer = scoring.Scorer(
             self._masked, self.graph, self.criterion, loss_fn
         )
@@ -153,7 +155,7 @@ class Iterative(base.Method):
         keep = masking.get_mask(self._masked, graph)
         small = compaction.shrink(model, graph, keep)
         inputs, _ = next(iter(self._dataset))
-        self._verified = compaction.verify(self._masked, small, inputs)
+        self._verified = verification.verify(self._masked, small, inputs)
         return small
 
     def report(self, model):

@@ -1,0 +1,91 @@
+"""Tests for tfprune.verification."""
+
+import keras
+from keras import layers
+import numpy as np
+import pytest
+
+from tests import zoo
+from tfprune import compaction
+from tfprune import masking
+from tfprune import tracing
+from tfprune import verification
+
+
+def half(name="residual_identity"):
+    """Returns a model, its graph and a mask of about half of its units."""
+    model = zoo.network(name)
+    graph = tracing.trace(model)
+    return model, graph, zoo.random_keep(graph, 0)
+
+
+def test_verification_measures_the_difference():
+    model, graph, keep = half()
+    masked = masking.mask_model(model, graph)
+    inputs = verification.random_inputs(model)
+    exact = verification.verify(masked, model, inputs)
+    assert exact["max_abs_difference"] <= 1e-6 * exact["max_abs_output"]
+    largest = np.abs(model(inputs)).max()
+    np.testing.assert_allclose(exact["max_abs_output"], largest, rtol=1e-6)
+
+
+@pytest.mark.parametrize("place", [1, 3, -1])
+def test_layer_where_the_models_part_is_named(place):
+    model, graph, keep = half()
+    masked = masking.mask_model(model, graph)
+    masking.set_mask(masked, graph, keep)
+    small = compaction.shrink(model, graph, keep)
+    kernels = [layer for layer in small.layers if hasattr(layer, "kernel")]
+    tampered = kernels[place]
+    tampered.kernel.assign_add(np.ones(tampered.kernel.shape))
+    with pytest.raises(
+        verification.VerificationError,
+        match=f"Received a difference of .* part at layer {tampered.name!r}",
+    ):
+        verification.verify(masked, small)
+
+
+def test_output_that_is_not_finite_is_no_proof():
+    model, graph, keep = half()
+    bias = model.layers[-1].bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(
+        verification.VerificationError, match="difference of nan"
+    ):
+        compaction.compact(model, graph, keep)
+
+
+class Scaling(layers.Layer):
+    """Has a factor that its config does not tell."""
+
+    factor = 1.0
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+def test_model_that_does_more_than_its_graph_shows_is_refused():
+    inputs = keras.Input((4,))
+    x = layers.Dense(6, name="hidden")(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(Scaling(name="scaling")(x)))
+    graph = tracing.trace(model)
+    keep = np.ones(graph.num_units, bool)
+    compaction.compact(model, graph, keep)
+    model.get_layer("scaling").factor = 2.0
+    with pytest.raises(
+        verification.VerificationError,
+        match="must compute what its graph shows.* part at layer 'scaling'",
+    ):
+        compaction.compact(model, graph, keep)
+
+
+def test_random_inputs_have_the_structure_of_the_model():
+    a = keras.Input((3,), name="a")
+    b = keras.Input((None, 2), dtype="int32", name="b")
+    x = keras.ops.mean(layers.Embedding(2, 4)(b), axis=(1, 2))
+    x = layers.Dense(2)(layers.Concatenate()([a, x]))
+    inputs = verification.random_inputs(keras.Model({"a": a, "b": b}, x))
+    assert inputs["a"].shape == (2, 3)
+    assert inputs["a"].min() < 0
+    assert inputs["b"].shape == (2, 96, 2)
+    assert sorted(np.unique(inputs["b"])) == [0, 1]
