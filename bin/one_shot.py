@@ -8,6 +8,7 @@ The same command continues a sweep that was stopped.
 import command
 from rich import markdown
 
+from tfprune import comparison
 from tfprune import one_shot
 
 
@@ -17,7 +18,7 @@ def main(argv):
 
 def show(summary):
     """Returns the tables of a sweep for rich."""
-    return markdown.Markdown(one_shot.markdown(summary["records"]))
+    return markdown.Markdown(comparison.markdown(summary["records"]))
 
 
 if __name__ == "__main__":

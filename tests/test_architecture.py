@@ -13,6 +13,7 @@ SCRIPTS = sorted((ROOT / "bin").glob("*.py"))
 LINES = """
     tfprune
     pruning pretraining one_shot
+    comparison
     methods runs measures rounds
     scoring budgets training exporting report timing
     criteria checks batch_norm figures evaluation identity journal

@@ -13,6 +13,7 @@ import pytest
 
 from tfprune import batch_norm
 from tfprune import budgets
+from tfprune import comparison
 from tfprune import criteria
 from tfprune import data
 from tfprune import evaluation
@@ -196,6 +197,13 @@ def test_another_configuration_is_refused_with_the_difference(finished):
     assert before == {path: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_settings_tell_sweeps_apart(tmp_path):
+    records = sweep(tmp_path, removed=(0.2,), frozen=None)
+    assert sweep(tmp_path, removed=(0.2,), frozen=None) == records
+    with pytest.raises(ValueError, match=r"(?s)same configuration.*\+ *0.5"):
+        sweep(tmp_path, removed=(0.5,), frozen=None)
+
+
 def test_scores_of_another_sweep_are_refused(tmp_path):
     (tmp_path / "records.jsonl").touch()
     with pytest.raises(ValueError, match="holds records.jsonl but no run.json"):
@@ -205,7 +213,7 @@ def test_scores_of_another_sweep_are_refused(tmp_path):
 def test_table_shows_every_accuracy(finished):
     folder, records = finished
     text = (folder / "one_shot.md").read_text()
-    assert text == one_shot.markdown(records)
+    assert text == comparison.markdown(records)
     assert f"base model: {records[0]['accuracy']:.2%}." in text
     for part in PARTS:
         for when in ("at once", "BN re-estimated"):

@@ -1,6 +1,5 @@
 """Accuracy of a model pruned once, without any training afterwards."""
 
-import functools
 import itertools
 import json
 import pathlib
@@ -12,12 +11,12 @@ import numpy as np
 from tfprune import batch_norm
 from tfprune import budgets
 from tfprune import checks
+from tfprune import comparison
 from tfprune import evaluation
-from tfprune import figures
 from tfprune import files
+from tfprune import identity
 from tfprune import journal
 from tfprune import masking
-from tfprune import report
 from tfprune import runs
 from tfprune import scoring
 from tfprune import tracing
@@ -68,7 +67,8 @@ def one_shot(
         seed: Seed of every random draw from here on, as for
             `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the sweep was set up; one in the same folder
-            with another text is refused. Defaults to None.
+            with another text is refused. Defaults to None: that of
+            `identity.describe`, of all that the sweep depends on.
         command: The command line, for the report. Defaults to None.
         on_record: Function that is called with each new record and
             `(records, all)`, how many there are by now and at the end.
@@ -83,6 +83,20 @@ def one_shot(
         OSError: If the folder cannot be written.
     """
     folder = pathlib.Path(output_dir)
+    if config is None:
+        config = identity.describe(
+            model,
+            dataset,
+            trained=True,
+            criteria=criteria,
+            loss_fn=loss_fn,
+            removed=removed,
+            frozen=frozen,
+            score_data=score_data,
+            score_batches=score_batches,
+            bn_batches=bn_batches,
+            seed=seed,
+        )
     if runs.is_finished(folder, config):
         logging.info("Nothing to do: %s holds a finished run.", folder)
         return journal.read(folder / "records.jsonl")
@@ -93,25 +107,26 @@ def one_shot(
     _check_removed(model, parts, removed)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    measure = functools.partial(_measures, test_data, loss_fn)
+
+    def measured(model):
+        return _measures(model, test_data, loss_fn)
+
+    def scored(part):
+        masked, graph = part.masked, part.graph
+        return scoring.score(
+            masked, graph, criteria, score_data, loss_fn, score_batches
+        )
+
     with runs.claimed(folder, config) as own:
         total = 1 + 2 * len(parts) * len(criteria) * len(removed)
         notes = _Notes(folder, own, total, on_record)
         notes.catch_up(dataset, score_data)
         if BASE not in notes:
-            notes.add(BASE, measure(model))
+            notes.add(BASE, measured(model))
         for title, names in parts.items():
             part = _Part(model, names)
             if title not in notes.scores:
-                scores = scoring.score(
-                    part.masked,
-                    part.graph,
-                    criteria,
-                    score_data,
-                    loss_fn,
-                    score_batches,
-                )
-                notes.add_scores(title, scores)
+                notes.add_scores(title, scored(part))
             for what in _trials(title, criteria, removed):
                 if what in notes:
                     continue
@@ -119,27 +134,10 @@ def one_shot(
                 part.prune(scores, what["removed"])
                 if what["when"] == REESTIMATED:
                     batch_norm.reestimate(part.masked, dataset, bn_batches)
-                notes.add(what, measure(part.masked))
-        _write(own, notes.records, {"seed": seed, "command": command})
+                notes.add(what, measured(part.masked))
+        origin = {"seed": seed, "command": command}
+        comparison.write(own, notes.records, origin)
     return notes.records
-
-
-def markdown(records):
-    """Returns the accuracies of a sweep as a title and a table for each part.
-
-    Args:
-        records: As `one_shot` returns them.
-    """
-    text = [f"Test accuracy of the base model: {records[0]['accuracy']:.2%}."]
-    for title, rows in _tables(records).items():
-        shares = [f"{share:.0%}" for share in next(iter(rows.values()))]
-        cells = [
-            (name, *(f"{100 * accuracy:.1f}" for accuracy in row.values()))
-            for name, row in rows.items()
-        ]
-        table = report.grid(("MACs removed", *shares), cells, shares)
-        text += [f"{title}:", table]
-    return "\n\n".join(text) + "\n"
 
 
 class _Notes:
@@ -219,7 +217,7 @@ def _select(graph, scores, share):
     return budgets.select(scores, graph, everything, budget)
 
 
-def _measures(test_data, loss_fn, model):
+def _measures(model, test_data, loss_fn):
     measures = evaluation.evaluate(model, test_data, loss_fn)
     if "accuracy" not in measures:
         raise ValueError(
@@ -239,27 +237,3 @@ def _check_removed(model, parts, removed):
     for names in parts.values():
         graph = tracing.trace(model, names)
         _select(graph, np.zeros(graph.num_units), max(removed))
-
-
-def _write(folder, records, origin):
-    """Writes the table, the drawing and the report, `report.json` last."""
-    files.write_text(folder / "one_shot.md", markdown(records))
-    base = {0.0: records[0]["accuracy"]}
-    panels = {
-        title: {name: base | row for name, row in rows.items()}
-        for title, rows in _tables(records).items()
-    }
-    with files.atomic(folder / "one_shot.png") as partial:
-        figures.sweep(panels).savefig(partial)
-    summary = {"records": records, **origin, "versions": report.versions()}
-    journal.write(folder / "report.json", summary)
-
-
-def _tables(records):
-    """Returns {title: {criterion: {removed: accuracy}}}."""
-    tables = {}
-    for record in records[1:]:
-        title = f"{record['part']}, {record['when']}"
-        row = tables.setdefault(title, {}).setdefault(record["criterion"], {})
-        row[record["removed"]] = record["accuracy"]
-    return tables
