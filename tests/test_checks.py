@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from tests import strategies
+from tests import versions
 from tfprune import checks
 from tfprune import losses
 
@@ -41,6 +42,7 @@ def test_good_batch_passes_under_a_strategy():
         check(batches())
 
 
+@versions.needs_keras("3.14")
 def test_several_inputs_and_outputs_pass():
     left, right = keras.Input((4,)), keras.Input((2,))
     model = keras.Model([left, right], [layers.Dense(3)(left), right])

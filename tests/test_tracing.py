@@ -241,7 +241,6 @@ def test_tracing_again_gives_the_same_numbers():
         (layers.Activation("softmax"), "normalised across channels"),
         (layers.BatchNormalization(axis=1), "normalised across channels"),
         (layers.Rescaling(np.ones((4, 4))), "fixed by a shape"),
-        (layers.Normalization(1, [0.0] * 4, [1.0] * 4), "fixed by a shape"),
         (zoo.Unruled(), "no rule for a layer it meets"),
         (
             layers.TimeDistributed(layers.Dense(2)),

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests import strategies
 from tests import vectors
+from tests import versions
 from tfprune import losses
 from tfprune import training
 from tfprune.layers import channel_mask
@@ -23,10 +24,15 @@ OPTIMIZERS = [
     lambda: keras.optimizers.Ftrl(0.1),
     lambda: keras.optimizers.Lamb(0.1),
     lambda: keras.optimizers.Lion(0.1),
-    lambda: keras.optimizers.Muon(0.1),
+    pytest.param(
+        lambda: keras.optimizers.Muon(0.1), marks=versions.needs_keras("3.13")
+    ),
     lambda: keras.optimizers.Nadam(0.1),
     lambda: keras.optimizers.RMSprop(0.1, momentum=0.9, centered=True),
-    lambda: keras.optimizers.ScheduleFreeAdamW(0.1),
+    pytest.param(
+        lambda: keras.optimizers.ScheduleFreeAdamW(0.1),
+        marks=versions.needs_keras("3.14"),
+    ),
 ]
 
 

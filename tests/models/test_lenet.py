@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests import versions
 from tfprune import costs
 from tfprune import models
 
@@ -61,6 +62,7 @@ def test_normalisation_constants():
     assert (bn.momentum, bn.epsilon) == (0.9, 1e-5)
 
 
+@versions.needs_keras("3.14")
 def test_images_too_small_for_valid_padding():
     with pytest.raises(ValueError, match="zero or negative|negative dimension"):
         models.lenet5((8, 8, 1))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests import versions
 from tfprune import costs
 from tfprune import models
 
@@ -47,6 +48,7 @@ def test_width_of_nothing():
         models.vgg16(width=0.001)
 
 
+@versions.needs_keras("3.15")
 def test_images_too_small():
     with pytest.raises(ValueError, match="zero or negative"):
         models.vgg16((28, 28, 1), width=0.125)

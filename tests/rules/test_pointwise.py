@@ -146,7 +146,7 @@ AT_ZERO = {
 }
 
 
-@pytest.mark.parametrize("name", AT_ZERO)
+@pytest.mark.parametrize("name", [x for x in AT_ZERO if hasattr(ops, x)])
 def test_operation_leaks_if_it_makes_a_number_of_zero(name):
     expected = AT_ZERO[name]
     if expected is None:
