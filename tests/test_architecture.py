@@ -24,7 +24,8 @@ LINES = """
     graph
     layers gates
     program rules gradients
-    schedules data models files serving replicas losses units slots explanation
+    schedules data models files serving replicas losses units slots
+    explanation augmentation
 """
 LEVEL = {
     name: -line

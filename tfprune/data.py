@@ -7,6 +7,8 @@ from sklearn import model_selection
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tfprune import augmentation
+
 _SPLITS = ("train", "validation", "test")
 
 
@@ -242,7 +244,7 @@ def _batches(images, labels, batch_size, mean, std, augment, shuffle, seed):
     def load(rows, seeds):
         batch = tf.gather(images, rows)
         if augment:
-            batch = _crop_and_flip(batch, seeds)
+            batch = augmentation.crop_and_flip(batch, seeds)
         batch = (tf.cast(batch, tf.float32) - mean) / std
         return batch, tf.gather(labels, rows)
 
@@ -251,22 +253,3 @@ def _batches(images, labels, batch_size, mean, std, augment, shuffle, seed):
         .map(load, tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
-
-
-def _crop_and_flip(images, seed):
-    """Returns images padded by 4 zeros, cropped to their size, maybe flipped.
-
-    Args:
-        images: [batch, height, width, channels].
-        seed: int64 [2], on which alone the choices depend.
-    """
-    _, height, width, _ = images.shape
-    draws = tf.random.stateless_uniform([tf.shape(images)[0], 3], seed)
-    choices = tf.cast(draws * [9.0, 9.0, 2.0], tf.int32)
-    top, left, flip = tf.split(choices, 3, axis=1)  # [batch, 1] each
-    rows = top + tf.range(height)
-    columns = left + tf.range(width)
-    columns = tf.where(flip == 1, columns[:, ::-1], columns)
-    images = tf.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
-    images = tf.gather(images, rows, axis=1, batch_dims=1)
-    return tf.gather(images, columns, axis=2, batch_dims=1)
