@@ -223,7 +223,7 @@ def test_wrong_binding_writes_nothing(run, tmp_path, binding, message):
     assert code == 1
     assert message in err
     assert "Traceback" not in err
-    assert out == ""
+    assert not out.strip()
     assert list(tmp_path.iterdir()) == []
 
 

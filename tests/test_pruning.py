@@ -617,7 +617,7 @@ def images_only():
         (
             "method",
             lambda: tiny_run.method(criterion=criteria.BNScale()),
-            "BNScale must find what it reads at a gate of every prunable unit",
+            "^BNScale must find what it reads for every prunable unit",
         ),
         (
             "method",

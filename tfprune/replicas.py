@@ -51,7 +51,9 @@ def distribute(dataset, *replica_fns):
     )
 
     def on_replicas(replica_fn):
-        @tf.function(input_signature=[batches.element_spec])
+        @tf.function(
+            input_signature=[batches.element_spec], autograph=False
+        )
         def run(batch):
             return tf.nest.map_structure(
                 lambda result: strategy.experimental_local_results(result)[0],
