@@ -234,16 +234,17 @@ def _check_macros(config, known):
 
 def _line(record, done, total):
     """Returns the figures of a record as a line."""
+    data = "validation"
     if "round" in record:
         parts = [f"round {record['round']}", f"step {done}/{total}"]
     elif "epoch" in record:
         parts = [f"base epoch {done}/{total}"]
     else:
-        parts = [f"measurement {done}/{total}"]
+        parts, data = [f"measurement {done}/{total}"], "test"
     parts.append(f"loss {record['loss']:.4f}")
     accuracy = record.get("accuracy")
     if accuracy is not None:
-        parts.append(f"validation accuracy {accuracy:.2%}")
+        parts.append(f"{data} accuracy {accuracy:.2%}")
     if "macs_kept" in record:
         parts.append(f"MACs kept {record['macs_kept']:.1%}")
     return ", ".join(parts)

@@ -238,3 +238,9 @@ def test_drawing_leaves_matplotlib_alone(tmp_path):
     report.write(tmp_path, summary(), RECORDS)
     assert dict(matplotlib.rcParams) == settings
     assert pyplot.get_fignums() == []
+
+
+def test_report_names_the_layers_that_are_not_counted(tmp_path):
+    report.write(tmp_path, summary(uncounted=["lstm", "gru"]), RECORDS)
+    text = (tmp_path / "report.md").read_text()
+    assert "leave out layers without a rule: lstm, gru." in text

@@ -59,3 +59,10 @@ def test_user_may_subclass():
             return {}
 
     assert Half()(3) == (True, 0.5)
+
+
+def test_check_refuses_what_is_higher_before_the_end():
+    schedules.check(schedules.PolynomialDecay(0.5, 0.9, 0, 4, frequency=1), 4)
+    sinking = schedules.PolynomialDecay(0.9, 0.5, 0, 4, power=1, frequency=1)
+    with pytest.raises(ValueError, match="stays gone. Received: 0.8.* step 4"):
+        schedules.check(sinking, 4)

@@ -55,6 +55,39 @@ def test_output_that_is_not_finite_is_no_proof():
         compaction.compact(model, graph, keep)
 
 
+def heads(scale, factor):
+    """Returns a masked model of two outputs, and it with the second changed.
+
+    Args:
+        scale: Of the first output.
+        factor: Of the kernel of the second.
+    """
+    inputs = keras.Input((4,))
+    outputs = [layers.Dense(3)(inputs), layers.Dense(3)(inputs)]
+    model = keras.Model(inputs, outputs)
+    model.layers[1].kernel.assign(scale * model.layers[1].kernel)
+    masked = masking.mask_model(model)
+    model.layers[2].kernel.assign(factor * model.layers[2].kernel)
+    return masked, model
+
+
+@pytest.mark.parametrize(
+    "scale, factor", [(1.0, np.nan), (1e6, 3.0), (1e6, np.nan)]
+)
+def test_each_output_is_compared_on_its_own(scale, factor):
+    masked, other = heads(scale, factor)
+    with pytest.raises(verification.VerificationError, match="part at layer"):
+        verification.verify(masked, other)
+
+
+def test_figures_are_those_of_all_outputs():
+    masked, other = heads(1e3, 1.0)
+    inputs = verification.random_inputs(other)
+    largest = max(np.abs(output).max() for output in other(inputs))
+    figures = verification.verify(masked, other, inputs)
+    assert figures["max_abs_output"] == pytest.approx(largest)
+
+
 class Scaling(layers.Layer):
     """Has a factor that its config does not tell."""
 

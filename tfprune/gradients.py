@@ -63,7 +63,7 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
     # an embedding is a `tf.IndexedSlices`.
     present = tf.minimum(replicas.count_examples(losses), 1)
     gradients = [
-        tf.math.multiply_no_nan(tf.convert_to_tensor(gradient), present)
-        for gradient in gradients
+        tf.math.multiply_no_nan(gradient, tf.cast(present, gradient.dtype))
+        for gradient in map(tf.convert_to_tensor, gradients)
     ]
     return Backward(losses, gradients, taps, tap_gradients)

@@ -79,6 +79,7 @@ def table(summary):
     return console.Group(
         _rich(HEADLINE, _headline(summary)),
         _proof(summary["verification"]),
+        *_uncounted(summary),
         _rich(LAYERS, _layers(summary["layers"])),
     )
 
@@ -159,12 +160,19 @@ def _rich(titles, rows):
     return grid
 
 
+def _uncounted(summary):
+    names = ", ".join(summary.get("uncounted", ()))
+    if names:
+        yield f"Multiply-accumulates leave out layers without a rule: {names}."
+
+
 def _markdown(title, summary, drawings):
     command = summary.get("command")
     parts = [
         f"# {title}",
         grid(HEADLINE, _headline(summary)),
         _proof(summary["verification"]),
+        *_uncounted(summary),
         *(f"![{name}](figures/{name}.png)" for name in drawings),
         "## Layers",
         grid(LAYERS, _layers(summary["layers"])),

@@ -6,6 +6,7 @@ touched before, turns it into Keras 2; neither happens here.
 
 import os
 
+import numpy as np
 import tensorflow as tf
 
 tf.keras.Model  # noqa: B018  Resolves `tf.keras` to Keras 3.
@@ -29,7 +30,8 @@ def check(schedule, steps):
         steps: Training steps in all.
 
     Raises:
-        ValueError: If it does not prune in its `end_step`, or ends later.
+        ValueError: If it does not prune in its `end_step`, ends later, or has
+            a higher sparsity before.
     """
     end = getattr(schedule, "end_step", None)
     if end is None or not 0 < end <= steps:
@@ -43,4 +45,11 @@ def check(schedule, steps):
             "`schedule` must prune in its `end_step`, to a sparsity above 0. "
             f"Received: {schedule.get_config()}. Make `end_step - begin_step` "
             "a multiple of `frequency`."
+        )
+    most = max(float(schedule(int(s))[1]) for s in np.linspace(1, end, 50))
+    if most > float(sparsity) + 1e-6:
+        raise ValueError(
+            "`schedule` must be at its highest sparsity in its `end_step`, "
+            f"because what is gone stays gone. Received: {most} before "
+            f"{float(sparsity)} in step {end}."
         )

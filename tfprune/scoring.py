@@ -214,7 +214,8 @@ def _chain(layers, gate):
 
 
 def _channels_last(x, units):
-    """Returns a gate as [batch, positions, channels]."""
+    """Returns a gate as float32 [batch, positions, channels]."""
+    x = tf.cast(x, tf.float32)
     axis = int(np.argmax(units.shape)) if units.size > 1 else -1
     if axis % units.ndim != units.ndim - 1:
         order = [0, *(a + 1 for a in range(units.ndim) if a != axis), axis + 1]

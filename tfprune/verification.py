@@ -28,8 +28,9 @@ def verify(masked, small, inputs=None):
         dict with `max_abs_difference` and `max_abs_output`.
 
     Raises:
-        VerificationError: If the difference is larger than 1e-4 times the
-            largest output, or not finite; names the layer where they part.
+        VerificationError: If the difference in an output is larger than 1e-4
+            times the largest number of that output, or not finite; names the
+            layer where they part.
     """
     return _compare(
         masked,
@@ -93,32 +94,40 @@ def _compare(masked, other, inputs, rule):
     """Returns the figures of `verify`; raises `rule` if the models differ."""
     if inputs is None:
         inputs = random_inputs(masked)
-    difference, largest = _difference(
+    figures = _differences(
         tree.flatten(_run(other, inputs)), tree.flatten(_run(masked, inputs))
     )
-    if not difference <= TOLERANCE * largest:
-        raise VerificationError(
-            f"{rule}, up to {TOLERANCE} of the largest output, {largest:.3g}. "
-            f"Received a difference of {difference:.3g}; they part at layer "
-            f"{_first_to_part(masked, other, inputs)!r}."
-        )
-    return {"max_abs_difference": difference, "max_abs_output": largest}
+    for difference, largest in figures:
+        if not _equal(difference, largest):
+            raise VerificationError(
+                f"{rule}, up to {TOLERANCE} of the largest output, "
+                f"{largest:.3g}. Received a difference of {difference:.3g}; "
+                "they part at layer "
+                f"{_first_to_part(masked, other, inputs)!r}."
+            )
+    differences, outputs = zip(*figures)
+    return {
+        "max_abs_difference": max(differences),
+        "max_abs_output": max(outputs),
+    }
 
 
 def _run(model, inputs):
     return tf.function(lambda x: model(x, training=False))(inputs)
 
 
-def _difference(actual, expected):
-    """Returns the largest difference and the largest expected value."""
-    pairs = [
-        (np.asarray(a, float), np.asarray(b, float))
-        for a, b in zip(actual, expected)
-    ]
-    if any(a.shape != b.shape for a, b in pairs):
-        return np.inf, max(float(np.abs(b).max()) for _, b in pairs)
-    difference = max(float(np.abs(a - b).max()) for a, b in pairs)
-    return difference, max(float(np.abs(b).max()) for _, b in pairs)
+def _differences(actual, expected):
+    """Returns the largest difference and the largest value of each output."""
+    figures = []
+    for a, b in zip(actual, expected):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        difference = np.abs(a - b).max() if a.shape == b.shape else np.inf
+        figures.append((float(difference), float(np.abs(b).max())))
+    return figures
+
+
+def _equal(difference, largest):
+    return difference <= TOLERANCE * largest  # NaN is never equal.
 
 
 def _first_to_part(masked, other, inputs):
@@ -133,8 +142,7 @@ def _first_to_part(masked, other, inputs):
             _sliced(np.asarray(value), array, keep)
             for value, array in zip(values_masked, units_of[path])
         ]
-        difference, largest = _difference(values, sliced)
-        if not difference <= TOLERANCE * largest:
+        if not all(_equal(*pair) for pair in _differences(values, sliced)):
             return path
     return "the output"
 

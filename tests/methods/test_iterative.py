@@ -95,6 +95,20 @@ def turned(run):
 # What is left
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_is_scored_in_full(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = regular()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    run = method(budgets.Budget(units=7))
+    checked(run, model)
+    records, _ = turned(started(run, model))
+    assert records[-1]["units"] == 7
+    assert np.isfinite(records[-1]["loss"])
+
+
 def test_number_of_units_is_met_exactly():
     run = started(method(budgets.Budget(units=7)))
     records, masks = turned(run)
