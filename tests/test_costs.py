@@ -127,11 +127,6 @@ def test_cost_is_what_the_compacted_model_really_computes(name):
         )
 
 
-def test_meter_knows_the_dense_cost():
-    model = zoo.network("plain")
-    assert costs.Meter(tracing.trace(model)).dense == costs.cost(model)
-
-
 def test_mask_must_fit():
     model = zoo.plain()
     graph = tracing.trace(model)

@@ -80,6 +80,18 @@ def test_duplicate_has_weights_of_its_own(name):
     np.testing.assert_array_equal(model.weights[0], before)
 
 
+def test_copy_trains_what_the_model_does():
+    model = zoo.plain()
+    first, second, *_ = (x for x in model.layers if hasattr(x, "kernel"))
+    first.kernel.trainable = False
+    second.trainable = False
+    again = program.duplicate(model)
+    expected = [weight.trainable for weight in model.weights]
+    assert [weight.trainable for weight in again.weights] == expected
+    count = len(again.trainable_variables)
+    assert count == len(model.trainable_variables)
+
+
 def test_normalization_works_after_a_copy():
     norm = layers.Normalization()
     norm.adapt(np.array([[1.0, 2.0], [3.0, 6.0]]))

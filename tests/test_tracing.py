@@ -276,6 +276,11 @@ def test_frozen_pattern_that_matches_nothing():
         tracing.trace(zoo.plain(), frozen=["nowhere"])
 
 
+def test_frozen_is_no_single_name():
+    with pytest.raises(ValueError, match=r"tuple of names. .* mean \('a',\)"):
+        tracing.trace(zoo.plain(), frozen="a")
+
+
 def test_only_unit_of_a_layer_stays():
     x = image()
     y = conv(conv(x, 1, "single"), 8, "a")

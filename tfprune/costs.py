@@ -48,11 +48,9 @@ class Meter:
     def __init__(self, graph):
         self._weights = []  # of unique layers: the units or length of each axis
         self._kernels = []  # of all calls: those and the positions
-        self._keep_all = np.ones(graph.num_units, bool)
         seen = set()
         for node in graph.nodes:
             self._add(node, graph.node_of[node.layer], seen)
-        self.dense = self(self._keep_all)
         _warn(tuple(graph.explain().uncounted))
 
     def __call__(self, keep):

@@ -167,6 +167,8 @@ def duplicate(model):
 def transfer(copies, part=lambda variable: variable):
     """Gives the layers of a rebuilt model the weights of the old ones.
 
+    What is not trained of a layer is not trained of the new one either.
+
     Args:
         copies: dict from an old layer to the new one.
         part: Function from a variable of an old layer to the value of the same
@@ -177,6 +179,7 @@ def transfer(copies, part=lambda variable: variable):
             continue
         for a, b in zip(old.weights, new.weights, strict=True):
             b.assign(part(a))
+            b.trainable = a.trainable
         if isinstance(new, keras.layers.Normalization):
             new.finalize_state()
 

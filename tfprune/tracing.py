@@ -24,8 +24,8 @@ def trace(model, frozen=()):
         A `ChannelGraph`; tracing again gives the same unit numbers.
 
     Raises:
-        ValueError: If the model is subclassed or not built, or if a name in
-            `frozen` matches no layer.
+        ValueError: If the model is subclassed or not built, or if `frozen` is
+            no tuple of names that match layers.
     """
     code = program.program(model)
     units, nodes = units_lib.Units(), []
@@ -41,6 +41,11 @@ def trace(model, frozen=()):
     _tie_calls(nodes, units)
     for tensor in tree.flatten(code.outputs):
         units.freeze(units_of[id(tensor)], base.OUTPUT)
+    if isinstance(frozen, str):
+        raise ValueError(
+            "`frozen` must be a tuple of names. "
+            f"Received: frozen={frozen!r}; did you mean ({frozen!r},)?"
+        )
     for pattern in frozen:
         _freeze_named(pattern, nodes, units)
     _freeze_alone(nodes, units)
