@@ -276,6 +276,15 @@ def test_first_batch_is_checked_on_all_replicas(size):
         scored("plain", criteria.TaylorFO(), data=data)
 
 
+def test_model_without_masks_is_refused():
+    model = zoo.network("plain")
+    graph = tracing.trace(model)
+    with pytest.raises(ValueError, match="made by `mask_model`.* without a"):
+        scoring.score(
+            model, graph, criteria.TaylorFO(), dataset(), cross_entropy
+        )
+
+
 def test_empty_dataset():
     with pytest.raises(ValueError, match="hold some batches. Received: 0 b"):
         scored("plain", criteria.TaylorFO(), data=dataset().take(0))

@@ -62,7 +62,7 @@ def set_mask(masked, graph, keep):
             empties a layer.
     """
     keep = graph.check(keep)
-    for layer, units in _masks(masked, graph):
+    for layer, units in masks_of(masked, graph):
         layer.mask.assign(graph_lib.stays(keep, units))
 
 
@@ -74,7 +74,7 @@ def get_mask(masked, graph):
         graph: The `ChannelGraph` of the model it was made from.
     """
     keep = np.ones(graph.num_units + 1, bool)
-    for layer, units in _masks(masked, graph):
+    for layer, units in masks_of(masked, graph):
         keep[units[keras.ops.convert_to_numpy(layer.mask) == 0]] = False
     return keep[:-1]
 
@@ -162,8 +162,16 @@ def unwrapped(layer):
     return layer.layer if isinstance(layer, channel_mask.ChannelMask) else layer
 
 
-def _masks(masked, graph):
-    """Yields every `ChannelMask` with its units."""
+def masks_of(masked, graph):
+    """Yields every `ChannelMask` of a model with its units.
+
+    Args:
+        masked: A model of `mask_model`.
+        graph: The `ChannelGraph` of the model it was made from.
+
+    Raises:
+        ValueError: If the model lacks one of the masks of the graph.
+    """
     layers = program.layers_by_path(masked)
     for gate in graph.gates.values():
         layer = layers.get(mask_path(gate))

@@ -80,6 +80,7 @@ class Scorer:
         self._graph = graph
         self._loss_fn = loss_fn
         self._program = program.program(masked)
+        self._masks = list(masking.masks_of(masked, graph))
         masks = program.layers_by_path(masked)
         self._layers = {
             path: masking.unwrapped(layer) for path, layer in masks.items()
@@ -88,10 +89,6 @@ class Scorer:
         for gate in graph.gates.values():
             path, chain = masking.mask_path(gate), _chain(self._layers, gate)
             self._gates[id(masks[path])] = path, gate, chain
-        self._masks = [
-            (masks[masking.mask_path(gate)].mask, gate.node.outputs[0])
-            for gate in graph.gates.values()
-        ]
 
     def pass_over(self, inputs, labels):
         """Returns {name: contributions} of a batch on the current replica."""
@@ -144,9 +141,9 @@ class Scorer:
     def _alive(self):
         """Returns which prunable units have no mask shut, bool [num_units]."""
         alive = tf.constant(self._graph.prunable)
-        for mask, units in self._masks:
+        for layer, units in self._masks:
             dead = tf.math.unsorted_segment_max(
-                tf.reshape(1 - mask, [-1]),
+                tf.reshape(1 - layer.mask, [-1]),
                 units.ravel(),
                 self._graph.num_units,
             )
