@@ -22,6 +22,7 @@ import tensorflow as tf
 from tfprune import costs
 from tfprune import evaluation
 from tfprune import journal
+from tfprune import one_shot
 from tfprune import pretraining
 from tfprune import pruning
 from tfprune import serving
@@ -56,8 +57,8 @@ def main(argv):
             "bytes": size(served.path),
         }
     for batch in BATCHES:
-        for path, timed in times(models, batch).items():
-            figures[path][f"cpu_ms_{batch}"] = timed.median
+        for path, milliseconds in times(models, batch).items():
+            figures[path][f"cpu_ms_{batch}"] = milliseconds
     if JSON.value:
         journal.write(JSON.value, list(figures.values()))
     console.Console().print(show(figures.values()))
@@ -68,15 +69,16 @@ def configured_test():
     if not command.GIN_FILE.value:
         return None, None
     command.parse_config()
-    for function in (pruning.prune, pretraining.train):
+    for function in (pruning.prune, pretraining.train, one_shot.one_shot):
         bindings = command.bindings(function)
         if "test_data" in bindings:
             names = "test_data", "loss_fn"
             # Gin makes what a binding refers to when it is copied.
             return [copy.deepcopy(bindings[name]) for name in names]
     raise ValueError(
-        "The config must bind `test_data` of pruning.prune or pretraining."
-        f"train. Received: {', '.join(command.GIN_FILE.value)}, without it."
+        "The config must bind `test_data` of pruning.prune, pretraining.train "
+        "or one_shot.one_shot. "
+        f"Received: {', '.join(command.GIN_FILE.value)}, without it."
     )
 
 
@@ -111,7 +113,7 @@ def size(path):
 
 
 def times(models, batch):
-    """Returns {path: `Timing`} of the models on a batch of random inputs."""
+    """Returns {path: CPU milliseconds} for a batch of random inputs."""
     inputs = {
         path: tf.nest.map_structure(
             tf.convert_to_tensor, verification.random_inputs(served, batch)

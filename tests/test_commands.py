@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from tfprune import exporting
+from tfprune import models
 
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
@@ -343,6 +344,28 @@ def test_evaluate_on_a_config_without_test_data(run, tmp_path):
     code, _, err = run(evaluate, tmp_path / "m", f"--gin_file={config}")
     assert code == 1
     assert "The config must bind `test_data`" in err
+
+
+def test_evaluate_on_the_config_of_a_sweep(run, tmp_path):
+    config = tmp_path / "sweep.gin"
+    config.write_text(
+        "from __gin__ import dynamic_registration\n"
+        "from tfprune import data\n"
+        "from tfprune import losses\n"
+        "from tfprune import one_shot\n"
+        "one_shot.one_shot.test_data = @data.digits()\n"
+        "one_shot.one_shot.loss_fn = @losses.CrossEntropy()\n"
+        "data.digits.split = 'test'\n"
+    )
+    exporting.save_keras(
+        models.lenet5((8, 8, 1), kernel_size=3, padding="same"),
+        tmp_path / "model.keras",
+    )
+    code, out, err = run(
+        evaluate, tmp_path / "model.keras", f"--gin_file={config}"
+    )
+    assert code == 0, err
+    assert "%" in out
 
 
 @pytest.mark.slow

@@ -129,14 +129,15 @@ def test_axes_have_units():
     assert "1 M" in " ".join(texts(below.get_yticklabels())).replace("1.0", "1")
 
 
-def test_sweep_draws_a_curve_for_each_name():
+@pytest.mark.parametrize("titles", ["a", "abc", "abcd"])
+def test_sweep_draws_a_curve_for_each_name(titles):
     curve = {0.0: 0.9, 0.2: 0.8, 0.5: 0.3}
     panels = {
         title: {"norm": curve, "taylor": {x: y / 2 for x, y in curve.items()}}
-        for title in "abcd"
+        for title in titles
     }
     drawing = figures.sweep(panels)
-    assert [axes.get_title("left") for axes in drawing.axes] == [*"abcd"]
+    assert [axes.get_title("left") for axes in drawing.axes] == [*titles]
     for axes in drawing.axes:
         assert curves(axes) == {
             "norm": [[x, y] for x, y in curve.items()],

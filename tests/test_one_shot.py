@@ -170,7 +170,7 @@ def test_scores_of_a_stopped_sweep_are_kept(finished, tmp_path, monkeypatch):
 
     def evaluate(*args):
         calls.append(args)
-        if len(calls) == 2:
+        if len(calls) == 3:  # A trial, the model itself, the first mask.
             raise Killed
         return measured(*args)
 
@@ -251,7 +251,9 @@ def test_report_holds_the_records(finished):
     assert (folder / "one_shot.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("removed", [(), (0.0,), (0.5, 1.0)])
+@pytest.mark.parametrize(
+    "removed", [(), (0.0,), (0.5, 1.0), 0.5, "0.5", ("a",), (1,)]
+)
 def test_fractions_out_of_range_are_refused(tmp_path, removed):
     with pytest.raises(ValueError, match="hold fractions in .0, 1.. Received"):
         sweep(tmp_path, removed=removed)
@@ -262,6 +264,37 @@ def test_fraction_that_cannot_be_removed_is_refused(tmp_path):
     with pytest.raises(ValueError, match="The nearest reachable is"):
         sweep(tmp_path, removed=(0.1, 0.999))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("frozen", [("first*",), {}, "first"])
+def test_parts_that_are_no_dict_are_refused(tmp_path, frozen):
+    with pytest.raises(ValueError, match="`frozen` must be a dict"):
+        sweep(tmp_path, frozen=frozen)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["bn_batches", "score_batches"])
+@pytest.mark.parametrize(
+    "batches, rule", [(0, "int of at least 1"), (99, "a dataset of ")]
+)
+def test_batches_that_there_are_not_are_refused(tmp_path, name, batches, rule):
+    with pytest.raises(ValueError, match=f"`{name}` must.*{rule}"):
+        sweep(tmp_path, **{name: batches})
+    assert not list(tmp_path.iterdir())
+
+
+def test_model_without_batch_normalisation_is_measured_at_once(tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(inputs))
+    totals = []
+    records = sweep(
+        tmp_path,
+        model=keras.Model(inputs, layers.Dense(10)(x)),
+        frozen=None,
+        on_record=lambda _, progress: totals.append(progress[1]),
+    )
+    assert [record["when"] for record in records] == ["at once"] * 5
+    assert totals == [5] * 5
 
 
 def test_model_without_accuracy_is_refused(tmp_path):
@@ -275,6 +308,7 @@ def test_model_without_accuracy_is_refused(tmp_path):
             loss_fn=lambda labels, outputs: outputs[:, 0],
             frozen=None,
         )
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

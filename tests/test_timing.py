@@ -2,7 +2,6 @@
 
 import types
 
-import numpy as np
 import pytest
 
 from tfprune import timing
@@ -37,16 +36,12 @@ def machine(monkeypatch):
     return machine
 
 
-def test_medians_of_cpu_and_wall_time(machine):
+def test_medians_of_cpu_time(machine):
     # Warm-up and the search for the repetitions take the first two calls.
     slow = machine.function("a", 50, 50, 10, 30, 20)
     fast = machine.function("b", 10)
     times = timing.cpu_ms({"slow": slow, "fast": fast}, runs=3)
-    np.testing.assert_allclose(times["slow"], (20, 10, 30, 40, 3))
-    np.testing.assert_allclose(times["fast"], (10, 10, 10, 20, 3))
-    assert times["slow"]._fields == (
-        "median", "minimum", "maximum", "wall", "runs"
-    )
+    assert times == {"slow": pytest.approx(20), "fast": pytest.approx(10)}
 
 
 def test_functions_take_turns(machine):
@@ -60,18 +55,17 @@ def test_fast_functions_are_repeated_alike(machine):
     functions = {"a": machine.function("a", 1), "b": machine.function("b", 40)}
     times = timing.cpu_ms(functions, runs=1)
     assert machine.calls.endswith("aaaabbbb")
-    np.testing.assert_allclose([t.median for t in times.values()], [1, 40])
+    assert times == {"a": pytest.approx(1), "b": pytest.approx(40)}
 
 
 def test_first_call_is_not_counted(machine):
     traced = machine.function("a", 1000, 1)
-    assert timing.cpu_ms({"a": traced}, runs=4)["a"].maximum == pytest.approx(1)
+    assert timing.cpu_ms({"a": traced}, runs=4)["a"] == pytest.approx(1)
 
 
 def test_real_clock_returns_plain_positive_numbers():
     times = timing.cpu_ms({"a": lambda: sum(range(1000))}, runs=1)["a"]
-    assert 0 < times.minimum <= times.median <= times.maximum
-    assert times.wall > 0
+    assert type(times) is float and times > 0
 
 
 @pytest.mark.parametrize("functions, runs", [({}, 3), ({"a": print}, 0)])

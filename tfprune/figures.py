@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 
 from matplotlib import figure
 from matplotlib import patches
@@ -91,13 +92,17 @@ def sweep(panels):
 
     Args:
         panels: {title: {name: {fraction of the multiply-accumulates: accuracy
-            without it}}}, an even number of the same names.
+            without it}}}, all of the same names.
     """
-    drawing = _figure(10, 0.5 + 3.4 * len(panels) / 2)
+    columns = min(2, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    drawing = _figure(5 * columns, 0.5 + 3.4 * rows)
     grid = drawing.subplots(
-        len(panels) // 2, 2, sharex=True, sharey=True, squeeze=False
+        rows, columns, sharex=True, sharey=True, squeeze=False
     )
-    for axes, (title, curves) in zip(grid.flat, panels.items(), strict=True):
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes, (title, curves) in zip(grid.flat, panels.items()):
         for name, curve in curves.items():
             axes.plot(curve.keys(), curve.values(), ".-", label=name)
         axes.xaxis.set_major_formatter(PERCENT())

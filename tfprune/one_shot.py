@@ -45,8 +45,9 @@ def one_shot(
     """Measures what several criteria leave of a model at several budgets.
 
     Each mask is measured at once, and again after the statistics of all batch
-    normalisations were re-estimated on training batches. The same call goes on
-    where a stopped sweep stood, and on a finished one returns its records.
+    normalisations were re-estimated on training batches, if there are any. The
+    same call goes on where a stopped sweep stood, and on a finished one returns
+    its records.
 
     Args:
         model: A trained `keras.Model`, made under the current strategy; left
@@ -79,7 +80,8 @@ def one_shot(
         `accuracy`; the first is that of the model itself.
 
     Raises:
-        ValueError: If model, data, settings or folder do not fit.
+        ValueError: If model, data, settings or folder do not fit; nothing is
+            written unless the length of the data was unknown before.
         OSError: If the folder cannot be written.
     """
     folder = pathlib.Path(output_dir)
@@ -105,6 +107,11 @@ def one_shot(
     criteria = scoring.named(criteria)
     checks.check_run(model, (test_data,), loss_fn)
     _check_removed(model, parts, removed)
+    _check_length("bn_batches", bn_batches, dataset)
+    if score_batches is not None:
+        _check_length("score_batches", score_batches, score_data)
+    _measures(model, test_data.take(1), loss_fn)
+    trials = _trials(model, parts, criteria, removed)
     if seed is not None:
         keras.utils.set_random_seed(seed)
 
@@ -118,8 +125,7 @@ def one_shot(
         )
 
     with runs.claimed(folder, config) as own:
-        total = 1 + 2 * len(parts) * len(criteria) * len(removed)
-        notes = _Notes(folder, own, total, on_record)
+        notes = _Notes(folder, own, 1 + len(trials), on_record)
         notes.catch_up(dataset, score_data)
         if BASE not in notes:
             notes.add(BASE, measured(model))
@@ -127,8 +133,8 @@ def one_shot(
             part = _Part(model, names)
             if title not in notes.scores:
                 notes.add_scores(title, scored(part))
-            for what in _trials(title, criteria, removed):
-                if what in notes:
+            for what in trials:
+                if what["part"] != title or what in notes:
                     continue
                 scores = notes.scores[title][what["criterion"]]
                 part.prune(scores, what["removed"])
@@ -199,16 +205,14 @@ class _Part:
         masking.set_mask(self.masked, self.graph, keep)
 
 
-def _trials(title, criteria, removed):
-    """Yields what each record of a part is of."""
-    for name, share in itertools.product(criteria, removed):
-        for when in (AT_ONCE, REESTIMATED):
-            yield {
-                "part": title,
-                "criterion": name,
-                "removed": share,
-                "when": when,
-            }
+def _trials(model, parts, criteria, removed):
+    """Returns what each record after the first is of."""
+    moments = [AT_ONCE]
+    if batch_norm.moving_statistics(model):
+        moments.append(REESTIMATED)
+    each = itertools.product(parts, criteria, removed, moments)
+    names = "part", "criterion", "removed", "when"
+    return [dict(zip(names, values)) for values in each]
 
 
 def _select(graph, scores, share):
@@ -229,11 +233,30 @@ def _measures(model, test_data, loss_fn):
 
 def _check_removed(model, parts, removed):
     """Raises an error if a part of the model cannot lose that much."""
-    if not removed or not all(0 < share < 1 for share in removed):
+    if not isinstance(parts, dict) or not parts:
+        raise ValueError(
+            "`frozen` must be a dict {title: names of layers that stay}. "
+            f"Received: frozen={parts!r}."
+        )
+    if not isinstance(removed, (tuple, list)) or not removed or not all(
+        isinstance(share, float) and 0 < share < 1 for share in removed
+    ):
         raise ValueError(
             "`removed` must hold fractions in (0, 1). "
-            f"Received: removed={removed}."
+            f"Received: removed={removed!r}."
         )
     for names in parts.values():
         graph = tracing.trace(model, names)
         _select(graph, np.zeros(graph.num_units), max(removed))
+
+
+def _check_length(name, batches, dataset):
+    """Raises an error if a dataset is known to hold fewer batches."""
+    checks.check_pairs(dataset)
+    checks.check_counts(**{name: batches})
+    length = int(dataset.cardinality())
+    if 0 <= length < batches:
+        raise ValueError(
+            f"`{name}` must be at most the number of batches in its dataset. "
+            f"Received: {name}={batches}, a dataset of {length}."
+        )

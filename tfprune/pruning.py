@@ -184,7 +184,7 @@ def _compare(model, small, measures):
         name: {
             **measures.final(each),
             **costs.cost(each)._asdict(),
-            "cpu_ms": times[name].median,
+            "cpu_ms": times[name],
         }
         for name, each in models.items()
     }
