@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import vectors
@@ -67,15 +68,51 @@ def test_tap_gradients_are_of_the_sum_of_the_losses():
 
 
 def test_tap_without_influence_has_zero_gradient():
-    model = vectors.tapped()
+    inputs = keras.Input((4,))
+    heads = [
+        channel_mask.ChannelMask(layers.Dense(units), (units,))(inputs)
+        for units in (2, 5)
+    ]
     found = gradients.backward(
-        model,
-        lambda labels, outputs: tf.stop_gradient(outputs[:, 0]),
+        keras.Model(inputs, heads),
+        lambda labels, outputs: outputs[0][:, 0],
         vectors.INPUTS,
         vectors.LABELS,
         tap=channel_mask.tapped,
     )
-    np.testing.assert_array_equal(found.tap_gradients[0], np.zeros((11, 5)))
+    unread, read = sorted(found.tap_gradients, key=np.count_nonzero)
+    np.testing.assert_array_equal(read, np.tile([1.0, 0.0], (11, 1)))
+    np.testing.assert_array_equal(unread, np.zeros((11, 5)))
+
+
+def errors(labels, outputs):
+    return tf.cast(tf.argmax(outputs, -1) != labels, tf.float32)
+
+
+@pytest.mark.parametrize(
+    "loss_fn",
+    [errors, lambda labels, outputs: tf.cast(labels, tf.float32)],
+)
+@pytest.mark.parametrize("tap", [gradients.no_taps, channel_mask.tapped])
+def test_loss_without_gradient_is_refused(loss_fn, tap):
+    with pytest.raises(ValueError, match="must have a gradient.* Received: a"):
+        gradients.backward(
+            vectors.tapped(), loss_fn, vectors.INPUTS, vectors.LABELS, tap
+        )
+
+
+def test_regularizer_gives_no_gate_a_gradient():
+    inputs = keras.Input((4,))
+    dense = layers.Dense(3, kernel_regularizer="l2")
+    model = keras.Model(inputs, channel_mask.ChannelMask(dense, (3,))(inputs))
+    with pytest.raises(ValueError, match="must have a gradient"):
+        gradients.backward(
+            model,
+            errors,
+            vectors.INPUTS,
+            vectors.LABELS,
+            tap=channel_mask.tapped,
+        )
 
 
 def test_backward_in_inference_mode_leaves_moving_statistics():

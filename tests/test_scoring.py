@@ -253,6 +253,21 @@ def test_loss_of_the_whole_batch_is_refused():
         )
 
 
+def test_loss_without_gradient_is_refused():
+    model = zoo.NETWORKS["plain"]()
+    graph = tracing.trace(model)
+    with pytest.raises(ValueError, match="`loss_fn` must have a gradient"):
+        scoring.score(
+            masking.mask_model(model, graph),
+            graph,
+            criteria.TaylorFO(),
+            dataset(),
+            lambda labels, outputs: tf.cast(
+                tf.argmax(outputs, -1) != labels, tf.float32
+            ),
+        )
+
+
 def test_dataset_is_read_once():
     passes = []
 

@@ -46,7 +46,11 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
         training: Whether the model runs in training mode.
 
     Returns:
-        A `Backward`.
+        A `Backward`; what has no influence on the losses has gradients of 0.
+
+    Raises:
+        ValueError: If the losses depend on no tap at all, or without taps on
+            no trainable variable.
     """
     with tf.GradientTape() as tape, tap(tape) as taps:
         outputs = model(inputs, training=training)
@@ -54,11 +58,11 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
         losses += sum(model.losses)
         total = tf.reduce_sum(losses)
     variables = [variable.value for variable in model.trainable_variables]
-    gradients, tap_gradients = tape.gradient(
-        total,
-        (variables, [tensor for _, tensor in taps]),
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
+    tensors = [tensor for _, tensor in taps]
+    gradients, tap_gradients = tape.gradient(total, (variables, tensors))
+    _check_connected(tap_gradients or gradients)
+    gradients = _filled(gradients, variables)
+    tap_gradients = _filled(tap_gradients, tensors)
     # Batch normalisation of no examples makes every gradient NaN, and that of
     # an embedding is a `tf.IndexedSlices`.
     present = tf.minimum(replicas.count_examples(losses), 1)
@@ -67,3 +71,22 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
         for gradient in map(tf.convert_to_tensor, gradients)
     ]
     return Backward(losses, gradients, taps, tap_gradients)
+
+
+def _check_connected(gradients):
+    if all(gradient is None for gradient in gradients):
+        raise ValueError(
+            "`loss_fn` must have a gradient, so that a model can learn from it "
+            "and its units be scored. Received: a loss that does not depend on "
+            "the model, or only by operations without a gradient, such as "
+            "`argmax`. Use a differentiable loss, such as "
+            "`losses.CrossEntropy`."
+        )
+
+
+def _filled(gradients, sources):
+    """Returns gradients with zeros in place of those that are None."""
+    return [
+        tf.zeros_like(source) if gradient is None else gradient
+        for gradient, source in zip(gradients, sources, strict=True)
+    ]

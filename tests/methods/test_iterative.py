@@ -531,6 +531,18 @@ def test_trainer_that_does_not_fit_is_refused():
         checked(method(trainer=distilling), two)
 
 
+@pytest.mark.parametrize("strategy", [one_device, strategies.two_replicas])
+def test_loss_without_gradient_is_refused_before_training(strategy):
+    with strategy().scope(), pytest.raises(ValueError, match="have a gradient"):
+        method().check(
+            plain(),
+            batches(),
+            lambda labels, outputs: tf.cast(
+                tf.argmax(outputs, -1) != labels, tf.float32
+            ),
+        )
+
+
 @pytest.mark.parametrize(
     "strategy", [one_device, one_replica, strategies.two_replicas]
 )
