@@ -72,6 +72,17 @@ def test_labels_outside_the_classes_are_named():
         check(batches(labels=np.array([0, 1, -1, 1, 1])[:, None]))
 
 
+def test_regression_of_several_outputs_passes():
+    def negative_log_likelihood(labels, outputs):
+        mean, log_variance, _ = tf.unstack(outputs, axis=1)
+        error = (labels[:, 0] - mean) ** 2
+        return log_variance + error / tf.exp(log_variance)
+
+    for targets in ([0.5, -3.0, 7.25, 12.0, 1.0], [34.0, 57, 21, 8, 60]):
+        labels = np.array(targets, "float32")[:, None]
+        check(batches(labels=labels), negative_log_likelihood)
+
+
 @pytest.mark.parametrize(
     "dataset",
     [

@@ -57,6 +57,28 @@ def test_model_with_one_score_has_no_accuracy():
     assert list(measures) == ["loss"]
 
 
+@pytest.mark.parametrize(
+    "strategy", [strategies.one_replica, strategies.two_replicas]
+)
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.where(np.arange(11) == 10, 0.5, vectors.LABELS),
+        np.where(np.arange(11) == 10, 5.0, vectors.LABELS)[:, None],
+        vectors.INPUTS[:, :3],
+        np.tile([1, 0, 1], (11, 1)),
+    ],
+)
+def test_labels_that_are_no_classes_have_no_accuracy(strategy, labels):
+    with strategy().scope():
+        measures = evaluation.evaluate(
+            vectors.dense(),
+            vectors.batches(4, labels=labels.astype("float32")),
+            lambda labels, outputs: outputs[:, 0],
+        )
+    assert list(measures) == ["loss"]
+
+
 def test_empty_dataset_cannot_be_evaluated():
     with pytest.raises(ValueError, match="not be empty. Received: 0 batches"):
         evaluation.evaluate(

@@ -83,14 +83,39 @@ def test_distillation_out_of_range_is_refused(options, message):
         ((4, 5), (4, 5, 3), False),
     ],
 )
-def test_labels_are_classes_of_a_table_of_scores(labels, outputs, expected):
-    assert losses.are_classes(tf.zeros(labels), tf.zeros(outputs)) is expected
-    assert not losses.are_classes(tf.zeros(labels), [tf.zeros(outputs)] * 2)
+def test_labels_may_be_classes_of_a_table_of_scores(labels, outputs, expected):
+    labels, outputs = tf.zeros(labels), tf.zeros(outputs)
+    assert losses.may_be_classes(labels, outputs) is expected
+    assert not losses.may_be_classes(labels, [outputs] * 2)
 
 
 @pytest.mark.parametrize(
-    "labels", [[2, 0], [[2], [0]], [[0.1, 0.2, 0.7], [1.0, 0.0, 0.0]]]
+    "labels",
+    [
+        [2, 0],
+        [[2], [0]],
+        [2.0, 0.0],
+        [[0, 0, 1], [1, 0, 0]],
+        [[0.1, 0.2, 0.7], [1.0, 0.0, 0.0]],
+    ],
 )
-def test_class_numbers(labels):
-    numbers = losses.class_numbers(tf.constant(labels), LOGITS)
+def test_classes_by_number_and_by_distribution(labels):
+    numbers, known = losses.classes(tf.constant(labels), LOGITS)
     np.testing.assert_array_equal(numbers, [2, 0])
+    assert np.all(known)
+
+
+@pytest.mark.parametrize(
+    "labels, expected",
+    [
+        ([2.0, 0.5], [True, False]),
+        ([[-1.0], [0.0]], [False, True]),
+        ([3.0, np.nan], [False, False]),
+        ([[0, 1, 1], [0, 1, 0]], [False, True]),
+        ([[-0.5, 0.5, 1.0], [0.2, 0.2, 0.2]], [False, False]),
+        ([3, -1], [True, True]),
+    ],
+)
+def test_labels_that_are_no_classes(labels, expected):
+    _, known = losses.classes(tf.constant(labels), LOGITS)
+    np.testing.assert_array_equal(known, expected)

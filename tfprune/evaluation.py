@@ -20,7 +20,8 @@ def evaluate(model, dataset, loss_fn):
         A dict of `loss`, the mean of `loss_fn` without the model's own losses,
         and `accuracy`, the fraction of examples whose largest output is that
         of their label. There is no accuracy for a model with several outputs,
-        or with outputs that are not [batch, classes], 2 classes or more.
+        or with outputs that are not [batch, classes], 2 classes or more; nor
+        if one of the labels is no class, as `losses.classes` tells.
     """
 
     def measure(inputs, labels):
@@ -30,10 +31,11 @@ def evaluate(model, dataset, loss_fn):
             "examples": replicas.count_examples(losses),
             "loss": tf.reduce_sum(losses),
         }
-        if losses_lib.are_classes(labels, outputs):
-            classes = losses_lib.class_numbers(labels, outputs)
+        if losses_lib.may_be_classes(labels, outputs):
+            classes, known = losses_lib.classes(labels, outputs)
             hits = classes == tf.argmax(outputs, axis=-1)
             sums["accuracy"] = tf.reduce_sum(tf.cast(hits, tf.float32))
+            sums["classes"] = tf.reduce_sum(tf.cast(known, tf.float32))
         return replicas.sum_over_replicas(sums)
 
     batches, measure = replicas.distribute(dataset, measure)
@@ -43,4 +45,6 @@ def evaluate(model, dataset, loss_fn):
     if not totals:
         raise ValueError("The dataset must not be empty. Received: 0 batches.")
     examples = totals.pop("examples")
+    if totals.pop("classes", 0) < examples:
+        totals.pop("accuracy", None)
     return {name: total / examples for name, total in totals.items()}

@@ -95,8 +95,8 @@ def are_distributions(labels, outputs):
     return len(labels.shape) == 2 and labels.shape[1] == outputs.shape[1]
 
 
-def are_classes(labels, outputs):
-    """Whether each label is one of the classes that the outputs score.
+def may_be_classes(labels, outputs):
+    """Whether the shapes are those of classes and of a score for each.
 
     That is so for one tensor of outputs, [batch, classes], 2 classes or more,
     and class numbers, [batch] or [batch, 1], or one-hot labels.
@@ -112,8 +112,28 @@ def are_classes(labels, outputs):
     )
 
 
-def class_numbers(labels, outputs):
-    """Returns the class of each example, int64 [batch]."""
+def classes(labels, outputs):
+    """Returns the class of each label, and whether the label is one.
+
+    A row is a class if it is a distribution: not negative, of sum 1. A number
+    is one if it is an integer by its type, or a float that is equal to one of
+    the classes. Others are targets of a regression, or of several labels.
+
+    Args:
+        labels: Labels that `may_be_classes`.
+        outputs: [batch, classes].
+
+    Returns:
+        int64 [batch], outside the classes for a wrong integer; bool [batch].
+    """
     if are_distributions(labels, outputs):
-        return tf.argmax(labels, axis=-1)
-    return tf.cast(tf.reshape(labels, [-1]), tf.int64)
+        shares = tf.cast(labels, tf.float32)
+        apart = tf.abs(tf.reduce_sum(shares, axis=-1) - 1)
+        positive = tf.reduce_all(shares >= 0, axis=-1)
+        return tf.argmax(shares, axis=-1), positive & (apart <= 1e-3)
+    labels = tf.reshape(labels, [-1])
+    numbers = tf.cast(labels, tf.int64)
+    if not labels.dtype.is_floating:
+        return numbers, tf.ones_like(numbers, tf.bool)
+    inside = (numbers >= 0) & (numbers < outputs.shape[1])
+    return numbers, inside & (tf.cast(numbers, labels.dtype) == labels)
