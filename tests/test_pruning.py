@@ -651,6 +651,15 @@ def test_trainer_of_both_trainings_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_optimizer_of_both_trainings_is_refused(tmp_path):
+    base = tiny_run.base()
+    shared = training.Trainer(base.trainer.optimizer)
+    method = tiny_run.method(trainer=shared)
+    with pytest.raises(ValueError, match="optimizer must be new: .* 0 steps"):
+        tiny_run.run(tmp_path / "run", method=method, pretraining=base)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["file", "file/run"])
 def test_folder_that_cannot_be_written_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("mine")

@@ -399,6 +399,19 @@ def test_trainer_keeps_to_one_model():
         trainer.build(vectors.dense())
 
 
+def test_optimizer_that_was_used_before_is_refused():
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    vectors.train(
+        vectors.dense(), vectors.batches(4), training.Trainer(optimizer)
+    )
+    with pytest.raises(ValueError, match="be new: .* after 3 steps; make a"):
+        training.Trainer(optimizer).check(vectors.dense())
+    built = keras.optimizers.Adam(0.1)
+    built.build(vectors.dense().trainable_variables)
+    with pytest.raises(ValueError, match="for other weights, after 0 steps"):
+        training.Trainer(built).build(vectors.dense())
+
+
 # Resuming
 
 

@@ -126,7 +126,8 @@ class Trainer:
 
         Raises:
             ValueError: If it has several outputs to distil, or is not the
-                model that the trainer was built for.
+                model that the trainer was built for; or if the optimizer has
+                trained before, or keeps the state of other weights.
         """
         if self.distillation and len(model.outputs) != 1:
             raise ValueError(
@@ -138,6 +139,14 @@ class Trainer:
             raise ValueError(
                 "A trainer keeps the state of one model. Received: model "
                 f"{model.name!r} after another; make a new Trainer for it."
+            )
+        if not known and self.optimizer.built:
+            steps = int(tf.convert_to_tensor(self.optimizer.iterations))
+            raise ValueError(
+                "An optimizer must be new: its learning rate, and what it "
+                "keeps of each weight, are those of one training. Received: "
+                f"one that was built for other weights, after {steps} steps; "
+                "make a new optimizer for each Trainer."
             )
 
     def step(self, model, loss_fn, inputs, labels, tap=gradients_lib.no_taps):
