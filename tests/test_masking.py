@@ -55,6 +55,16 @@ def test_operation_is_followed_by_a_mask():
     assert not outputs[..., 1].any() and outputs[..., [0, 2]].all()
 
 
+def test_mask_after_an_operation_does_not_round():
+    inputs = keras.Input((4,), dtype="float64")
+    x = layers.Dense(3, dtype="float64")(inputs) + 1.0
+    model = keras.Model(inputs, layers.Dense(2, dtype="float64")(x))
+    masked = masking.mask_model(model)
+    assert len(masks(masked)) == 2
+    x = np.random.default_rng(0).normal(size=(5, 4))
+    np.testing.assert_allclose(masked(x), model(x), rtol=1e-14)
+
+
 def test_masked_channels_are_zero_and_the_others_as_before():
     model = normalised()
     graph = tracing.trace(model)

@@ -88,6 +88,26 @@ def test_figures_are_those_of_all_outputs():
     assert figures["max_abs_output"] == pytest.approx(largest)
 
 
+@pytest.mark.parametrize(
+    "policy, share",
+    [("float32", 5e-5), ("mixed_float16", 5e-3), ("bfloat16", 5e-2)],
+)
+def test_models_may_differ_by_what_their_type_rounds(policy, share):
+    inputs = keras.Input((4,))
+    x = layers.Dense(8, dtype=policy)(inputs)
+    model = keras.Model(inputs, layers.Dense(3, dtype="float32")(x))
+    masked = masking.mask_model(model)
+    kernel = model.layers[-1].kernel
+    kernel.assign((1 + share) * kernel)
+    verification.verify(masked, model)
+    kernel.assign((1 + share) * kernel)
+    kernel.assign((1 + share) * kernel)
+    with pytest.raises(
+        verification.VerificationError, match="of the largest output"
+    ):
+        verification.verify(masked, model)
+
+
 class Scaling(layers.Layer):
     """Has a factor that its config does not tell."""
 

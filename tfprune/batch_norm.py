@@ -33,12 +33,14 @@ def synchronize(statistics, before, share):
     """
     moves = replicas.sum_over_replicas(
         [
-            tf.math.multiply_no_nan(statistic - start, share)
+            tf.math.multiply_no_nan(
+                tf.cast(statistic - start, tf.float32), share
+            )
             for statistic, start in zip(statistics, before, strict=True)
         ]
     )
     for statistic, start, move in zip(statistics, before, moves, strict=True):
-        statistic.assign(start + move)
+        statistic.assign(start + tf.cast(move, start.dtype))
 
 
 def reestimate(model, dataset, batches):
@@ -82,7 +84,10 @@ def _mean_moments(model, statistics, dataset, batches):
     def moments(inputs, labels):
         model(inputs, training=True)
         examples = replicas.count_examples(tf.nest.flatten(inputs)[0])
-        sums = [tf.math.multiply_no_nan(s, examples) for s in statistics]
+        sums = [
+            tf.math.multiply_no_nan(tf.cast(s, tf.float32), examples)
+            for s in statistics
+        ]
         batch, sums = replicas.sum_over_replicas((examples, sums))
         return [total / batch for total in sums]
 

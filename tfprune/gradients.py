@@ -14,8 +14,9 @@ class Backward(NamedTuple):
     Gradients are those of the *sum* of the losses over these examples.
 
     Attributes:
-        losses: [batch], the model's own losses included.
-        gradients: A tensor for each of `model.trainable_variables`.
+        losses: float32 [batch], the model's own losses included.
+        gradients: A float32 tensor for each of `model.trainable_variables`,
+            whatever their own type.
         taps: `(layer, tensor)` pairs, in the order of the calls.
         tap_gradients: A tensor for each tapped tensor, of its shape.
     """
@@ -55,7 +56,7 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
     with tf.GradientTape() as tape, tap(tape) as taps:
         outputs = model(inputs, training=training)
         losses = tf.cast(loss_fn(labels, outputs), tf.float32)
-        losses += sum(model.losses)
+        losses += sum(tf.cast(loss, tf.float32) for loss in model.losses)
         total = tf.reduce_sum(losses)
     variables = [variable.value for variable in model.trainable_variables]
     tensors = [tensor for _, tensor in taps]
@@ -67,7 +68,7 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
     # an embedding is a `tf.IndexedSlices`.
     present = tf.minimum(replicas.count_examples(losses), 1)
     gradients = [
-        tf.math.multiply_no_nan(gradient, tf.cast(present, gradient.dtype))
+        tf.math.multiply_no_nan(tf.cast(gradient, tf.float32), present)
         for gradient in map(tf.convert_to_tensor, gradients)
     ]
     return Backward(losses, gradients, taps, tap_gradients)

@@ -76,13 +76,16 @@ class Distillation:
         self.temperature = temperature
 
     def __call__(self, losses, logits, teacher_logits):
-        """Returns the mixed loss of each example, [batch].
+        """Returns the mixed loss of each example, float32 [batch].
 
         Args:
             losses: [batch].
             logits: Of the student, [batch, classes].
             teacher_logits: [batch, classes].
         """
+        losses, logits, teacher_logits = (
+            tf.cast(x, tf.float32) for x in (losses, logits, teacher_logits)
+        )
         teacher = tf.nn.log_softmax(teacher_logits / self.temperature)
         student = tf.nn.log_softmax(logits / self.temperature)
         divergence = tf.reduce_sum(tf.exp(teacher) * (teacher - student), -1)

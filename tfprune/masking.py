@@ -36,7 +36,7 @@ def mask_model(model, graph=None):
         if gate.wraps:
             return channel_mask.ChannelMask(new, shape, name=layer.name)
         name = f"{layer.name}_mask"
-        identity = keras.layers.Identity(name=name)
+        identity = keras.layers.Identity(name=name, autocast=False)
         masks[layer] = channel_mask.ChannelMask(identity, shape, name=name)
         return new
 

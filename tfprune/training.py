@@ -203,7 +203,7 @@ class Trainer:
         if not self.weight_decay:
             return gradients
         return [
-            gradient + self.weight_decay * variable
+            gradient + self.weight_decay * tf.cast(variable, tf.float32)
             if self._decays(variable)
             else gradient
             for gradient, variable in zip(gradients, self._trained, strict=True)

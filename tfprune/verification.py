@@ -10,6 +10,9 @@ from tfprune import masking
 from tfprune import program
 
 TOLERANCE = 1e-4  # of the largest output
+# The same for a model that computes in half precision: 8 times the distance of
+# 1 from the next number. A sum in another order differs by about 1 of them.
+HALF_TOLERANCES = {"float16": 2**-7, "bfloat16": 2**-4}
 
 
 class VerificationError(Exception):
@@ -29,8 +32,9 @@ def verify(masked, small, inputs=None):
 
     Raises:
         VerificationError: If the difference in an output is larger than 1e-4
-            times the largest number of that output, or not finite; names the
-            layer where they part.
+            times the largest number of that output, 1/128 or 1/16 times in
+            float16 or bfloat16, or not finite; names the layer where they
+            part.
     """
     return _compare(
         masked,
@@ -97,13 +101,14 @@ def _compare(masked, other, inputs, rule):
     figures = _differences(
         tree.flatten(_run(other, inputs)), tree.flatten(_run(masked, inputs))
     )
+    tolerance = _tolerance(other)
     for difference, largest in figures:
-        if not _equal(difference, largest):
+        if not _equal(difference, largest, tolerance):
             raise VerificationError(
-                f"{rule}, up to {TOLERANCE} of the largest output, "
+                f"{rule}, up to {tolerance} of the largest output, "
                 f"{largest:.3g}. Received a difference of {difference:.3g}; "
                 "they part at layer "
-                f"{_first_to_part(masked, other, inputs)!r}."
+                f"{_first_to_part(masked, other, inputs, tolerance)!r}."
             )
     differences, outputs = zip(*figures)
     return {
@@ -126,11 +131,20 @@ def _differences(actual, expected):
     return figures
 
 
-def _equal(difference, largest):
-    return difference <= TOLERANCE * largest  # NaN is never equal.
+def _equal(difference, largest, tolerance):
+    return difference <= tolerance * largest  # NaN is never equal.
 
 
-def _first_to_part(masked, other, inputs):
+def _tolerance(model):
+    """Returns that of the least precise layer of a model."""
+    layers = program.layers_by_path(model).values()
+    return max(
+        (HALF_TOLERANCES.get(x.compute_dtype, TOLERANCE) for x in layers),
+        default=TOLERANCE,
+    )
+
+
+def _first_to_part(masked, other, inputs, tolerance):
     """Returns the path of the first layer whose outputs differ."""
     _, graph = masking.trace_masked(masked)
     keep = masking.get_mask(masked, graph)
@@ -142,7 +156,8 @@ def _first_to_part(masked, other, inputs):
             _sliced(np.asarray(value), array, keep)
             for value, array in zip(values_masked, units_of[path])
         ]
-        if not all(_equal(*pair) for pair in _differences(values, sliced)):
+        figures = _differences(values, sliced)
+        if not all(_equal(*pair, tolerance) for pair in figures):
             return path
     return "the output"
 

@@ -89,3 +89,9 @@ def test_inner_tap_does_not_close_the_outer_one():
 def test_mask_of_a_half_precision_layer():
     layer = masked_dense(dtype="mixed_float16")
     assert layer(tf.ones((1, 3))).dtype == "float16"
+
+
+def test_mask_does_not_round_what_the_layer_computes():
+    layer = masked_dense(dtype="float64")
+    x = tf.constant([[1.1, 2.2, 3.3]], tf.float64)
+    np.testing.assert_array_equal(layer(x), layer.layer(x))

@@ -95,18 +95,33 @@ def turned(run):
 # What is left
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_is_scored_in_full(policy):
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64"],
+)
+@pytest.mark.parametrize(
+    "criterion", [criteria.TaylorFO(), criteria.WeightNorm(2)]
+)
+def test_models_of_any_precision_are_pruned(policy, criterion):
     keras.config.set_dtype_policy(policy)
     try:
         model = regular()
     finally:
         keras.config.set_dtype_policy("float32")
-    run = method(budgets.Budget(units=7))
+    trainer = sgd(
+        weight_decay=0.01,
+        clip_norm=1.0,
+        distillation=losses.Distillation(0.5),
+    )
+    run = iterative.Iterative(
+        criterion, budgets.Budget(units=7), decay(), trainer, 10
+    )
     checked(run, model)
     records, _ = turned(started(run, model))
     assert records[-1]["units"] == 7
     assert np.isfinite(records[-1]["loss"])
+    small = run.finish()
+    assert small.layers[1].kernel.dtype == model.layers[1].kernel.dtype
 
 
 def test_number_of_units_is_met_exactly():

@@ -92,7 +92,11 @@ class Criterion:
 
     def _by_unit(self, batch, pairs):
         """Adds up pairs of units and what they are given, or None."""
-        pairs = [(units, part) for units, part in pairs if part is not None]
+        pairs = [
+            (units, tf.cast(part, tf.float32))
+            for units, part in pairs
+            if part is not None
+        ]
         units = [
             np.broadcast_to(units.ravel(), part.shape[-1])
             for units, part in pairs

@@ -23,7 +23,8 @@ class WeightNorm(base.WeightCriterion):
         rule = rules.rule_for(layer)
         if not rule.kernels:
             return None
-        return tf.reduce_sum(tf.abs(rule.filters(layer)) ** self.p, axis=0)
+        filters = tf.cast(rule.filters(layer), tf.float32)
+        return tf.reduce_sum(tf.abs(filters) ** self.p, axis=0)
 
     def reduce(self, contributions):
         """Returns the norms, [num_units]."""

@@ -21,7 +21,7 @@ class ChannelMask(keras.layers.Wrapper):
     """
 
     def __init__(self, layer, mask_shape, **kwargs):
-        super().__init__(layer, **kwargs)
+        super().__init__(layer, autocast=False, **kwargs)
         self.mask_shape = tuple(mask_shape)
         self.supports_masking = layer.supports_masking
 
