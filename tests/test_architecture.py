@@ -25,7 +25,7 @@ LINES = """
     layers gates
     program rules gradients
     schedules data models files serving replicas losses units slots
-    explanation augmentation
+    explanation augmentation choices
 """
 LEVEL = {
     name: -line

@@ -119,6 +119,56 @@ def test_never_above_and_no_single_unit_fits_in_what_is_left(
             assert getattr(meter(more), resource) > target
 
 
+def test_unit_goes_in_place_of_another_to_end_near_the_budget(two):
+    # Of 13 weights: `a` alone would lose two units, and 2 + 4 + 4 be left;
+    # with one of each layer gone they are 4 + 6 + 3.
+    graph, _ = two
+    scores = scores_of(graph, a=[0.1, 0.9, 0.2], b=[0.8, 0.3, 0.7, 0.6])
+    keep = budgets.select(
+        scores, graph, everything(graph), budgets.Budget(params=13)
+    )
+    assert gone(graph, keep) == {"a": [0], "b": [1]}
+
+
+def exchanges(graph, before, keep, min_units):
+    """Yields the masks with one unit back in place of another one."""
+    layers = [x[x >= 0] for node in graph.nodes for x in node.outputs]
+    for comes in np.flatnonzero(before & ~keep):
+        for goes in np.flatnonzero(keep & graph.prunable):
+            trial = keep.copy()
+            trial[[comes, goes]] = True, False
+            if all(
+                len(np.unique(units[trial[units]])) >= min_units
+                for units in layers
+                if goes in units
+            ):
+                yield trial
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("resource", ["params", "macs"])
+def test_no_single_exchange_ends_nearer(seed, resource):
+    rng = np.random.default_rng(seed)
+    if seed % 2:
+        graph = chain(*rng.integers(3, 9, rng.integers(2, 5)).tolist())
+    else:
+        graph = tracing.trace(zoo.NETWORKS["residual_padded"]())
+    meter, min_units = costs.Meter(graph), int(rng.integers(1, 3))
+    keep = everything(graph)
+    for fraction in (0.8, 0.6, 0.5):
+        before, scores = keep, rng.random(graph.num_units)
+        budget = budgets.Budget(**{resource: fraction})
+        keep = budgets.select(scores, graph, keep, budget, min_units)
+        target = budget.target(graph)
+        assert not np.any(keep & ~before)
+        amount = getattr(meter(keep), resource)
+        assert amount <= target
+        if amount < 0.99 * target:
+            for trial in exchanges(graph, before, keep, min_units):
+                other = getattr(meter(trial), resource)
+                assert not 0.99 * target <= other <= target
+
+
 @pytest.mark.parametrize("shortcut", ["pad", "projection"])
 def test_large_model_ends_within_one_percent(shortcut):
     graph = tracing.trace(models.resnet20(shortcut=shortcut))

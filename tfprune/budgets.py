@@ -5,10 +5,8 @@ import dataclasses
 
 import numpy as np
 
+from tfprune import choices
 from tfprune import costs
-
-# How far below its target a budget may end where single units allow better.
-TOLERANCE = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +52,7 @@ class Budget:
 
     def target(self, graph):
         """Returns the limit as a number, for the model of `graph`."""
-        value = getattr(self, self.resource)
-        if isinstance(value, (int, np.integer)):
-            return int(value)
-        # 0.29 * 100 is 28.999..., which is meant to be 29.
-        return int(round(value * _Gauge(graph, self.resource).dense, 6))
+        return self._target(_Gauge(graph, self.resource).dense)
 
     def partly(self, graph, share):
         """Returns the Budget a share of the way from the dense model to this.
@@ -68,8 +62,15 @@ class Budget:
             share: In [0, 1]; at 1 it is the target itself.
         """
         dense = _Gauge(graph, self.resource).dense
-        target = dense - (dense - self.target(graph)) * share
+        target = dense - (dense - self._target(dense)) * share
         return Budget(**{self.resource: max(1, round(target))})
+
+    def _target(self, dense):
+        value = getattr(self, self.resource)
+        if isinstance(value, (int, np.integer)):
+            return int(value)
+        # 0.29 * 100 is 28.999..., which is meant to be 29.
+        return int(round(value * dense, 6))
 
 
 def global_ranking(scores, graph, keep):
@@ -106,7 +107,9 @@ def select(
 
     Units go in the order of their scores, ties in the order of their numbers,
     until the budget holds; then those are taken back, best first, that still
-    fit. A unit that is gone in `keep` stays gone.
+    fit. If parameters or multiply-accumulates end more than 1% below the
+    budget, one unit goes in place of another where that helps. A unit that is
+    gone in `keep` stays gone.
 
     Args:
         scores: float [num_units], bigger means keep; or `{name: scores}` of a
@@ -128,29 +131,17 @@ def select(
     keep = graph.check(keep)
     scores = _checked(scores, graph, keep)
     gauge = _Gauge(graph, budget.resource)
-    target = budget.target(graph)
-    order = _removable(ranking(scores, graph, keep), graph, keep, min_units)
-
-    def without(count):
-        left = keep.copy()
-        left[order[:count]] = False
-        return left
-
-    least = gauge(without(len(order)))
+    target = budget._target(gauge.dense)
+    scores = ranking(scores, graph, keep)
+    choice = choices.Choice(scores, graph, keep, min_units)
+    least = gauge(choice.least)
     if least > target:
         raise ValueError(
             f"The budget of {target} {budget.resource} cannot be met with "
             f"`min_units`={min_units}. The nearest reachable is {least} of "
             f"{gauge.dense}."
         )
-    low, high = 0, len(order)
-    while low < high:
-        middle = (low + high) // 2
-        if gauge(without(middle)) <= target:
-            high = middle
-        else:
-            low = middle + 1
-    return _refilled(without(high), order[:high], gauge, target)
+    return choice.within(gauge, target)
 
 
 class _Gauge:
@@ -189,39 +180,3 @@ def _checked(scores, graph, keep):
             f"{wrong[0]} of layer {graph.owners[int(wrong[0])].path!r}."
         )
     return scores
-
-
-def _removable(scores, graph, keep, min_units):
-    """Returns the units that may go, worst first, [removable]."""
-    layers_of, alive = collections.defaultdict(set), {}
-    for node in graph.nodes:
-        for array in node.outputs:
-            units = np.unique(array[array >= 0])
-            layer = units.tobytes()
-            alive[layer] = int(keep[units].sum())
-            for unit in units.tolist():
-                layers_of[unit].add(layer)
-    candidates = np.flatnonzero(keep & graph.prunable)
-    order = candidates[np.argsort(scores[candidates], kind="stable")]
-    removable = []
-    for unit in order.tolist():
-        layers = layers_of[unit]
-        if all(alive[layer] > min_units for layer in layers):
-            removable.append(unit)
-            for layer in layers:
-                alive[layer] -= 1
-    return np.array(removable, int)
-
-
-def _refilled(keep, removed, gauge, target):
-    """Takes units back, best first, as long as the budget holds."""
-    amount = gauge(keep)
-    for unit in removed[::-1]:
-        if amount >= (1 - TOLERANCE) * target:
-            break
-        keep[unit] = True
-        amount = gauge(keep)
-        if amount > target:
-            keep[unit] = False
-            amount = gauge(keep)
-    return keep
