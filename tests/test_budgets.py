@@ -296,6 +296,44 @@ def test_score_that_is_not_finite_names_the_layer(two, value):
 
 
 @pytest.mark.parametrize(
+    "ranking, message",
+    [
+        (lambda scores, graph, keep: np.nan * scores, "finite. Received: nan"),
+        (
+            lambda scores, graph, keep: scores[:-1],
+            r"of shape \[10\]. Received: \[9\]",
+        ),
+        (
+            lambda scores, graph, keep: None,
+            r"of shape \[10\]. Received: \[\]",
+        ),
+    ],
+)
+def test_ranking_must_return_finite_numbers_of_units(two, ranking, message):
+    graph, scores = two
+    budget = budgets.Budget(units=4)
+    with pytest.raises(ValueError, match=f"What `ranking` returns .*{message}"):
+        budgets.select(
+            scores, graph, everything(graph), budget, ranking=ranking
+        )
+
+
+@pytest.mark.parametrize("budget", [0.5, {"macs": 0.5}, None, budgets.Budget])
+def test_budget_must_be_one(two, budget):
+    graph, scores = two
+    with pytest.raises(ValueError, match=r"must be a Budget. .*\(macs=0.5\)"):
+        budgets.select(scores, graph, everything(graph), budget)
+
+
+@pytest.mark.parametrize("min_units", [0, -1, 1.5, None])
+def test_min_units_must_be_a_count(two, min_units):
+    graph, scores = two
+    budget = budgets.Budget(units=4)
+    with pytest.raises(ValueError, match="`min_units` must be an int of at le"):
+        budgets.select(scores, graph, everything(graph), budget, min_units)
+
+
+@pytest.mark.parametrize(
     "arguments", [{}, {"units": 3, "macs": 0.5}, {"params": None}]
 )
 def test_budget_takes_exactly_one(arguments):

@@ -310,6 +310,70 @@ def test_too_few_batches():
         scored("plain", criteria.TaylorFO(), batches=3)
 
 
+@pytest.mark.parametrize("batches", [-1, 0, 2.5])
+def test_number_of_batches_must_be_a_count(batches):
+    with pytest.raises(ValueError, match="`batches` must be an int of at leas"):
+        scored("plain", criteria.TaylorFO(), batches=batches)
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        criteria.TaylorFO,
+        "TaylorFO",
+        [criteria.TaylorFO(), "WeightNorm"],
+        [criteria.TaylorFO],
+        {"taylor": criteria.TaylorFO},
+        None,
+    ],
+)
+def test_criteria_must_be_objects(which):
+    with pytest.raises(
+        ValueError, match=r"must be a Criterion, a list .* as `TaylorFO\(\)`"
+    ):
+        scored("plain", which)
+
+
+class Broken(criteria.TaylorFO):
+    """Replaces one of its methods by a function of its result."""
+
+    def __init__(self, method, change):
+        super().__init__()
+        original = getattr(self, method)
+        setattr(self, method, lambda x: change(original(x)))
+
+
+@pytest.mark.parametrize(
+    "method, change, message",
+    [
+        ("reduce", tf.reduce_sum, r"`reduce` of Broken .*\[17\], .* shape \(\)"),
+        (
+            "reduce",
+            lambda scores: scores[1:],
+            r"`reduce` of Broken .*\[17\], .* shape \(16,\)",
+        ),
+        (
+            "contributions",
+            lambda parts: tf.reduce_sum(parts, 0),
+            r"`contributions` of Broken .*\[batch, 17\], .* shape \(17,\)",
+        ),
+        (
+            "contribution",
+            lambda part: tf.reduce_sum(part, 0),
+            r"Broken must give each channel .*\[batch, 6\].* shape \(6,\)",
+        ),
+        (
+            "contribution",
+            lambda part: part[:, :-1],
+            r"Broken must give each channel .*\[batch, 6\].* shape \(.*, 5\)",
+        ),
+    ],
+)
+def test_criterion_that_returns_another_shape_is_named(method, change, message):
+    with pytest.raises(ValueError, match=message):
+        scored("plain", Broken(method, change))
+
+
 def test_two_criteria_of_one_name():
     which = [criteria.WeightNorm(1), criteria.WeightNorm(2)]
     with pytest.raises(ValueError, match="different names.*'WeightNorm', 'We"):

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 
+from tfprune import checks
 from tfprune import choices
 from tfprune import costs
 
@@ -126,14 +127,22 @@ def select(
 
     Raises:
         ValueError: If the budget cannot be met, naming the nearest reachable
-            number; or if a score is not finite.
+            number; if an argument is something else; or if a score is not
+            finite, or what `ranking` made of it.
     """
     keep = graph.check(keep)
-    scores = _checked(scores, graph, keep)
+    checks.check_counts(min_units=min_units)
+    if not isinstance(budget, Budget):
+        raise ValueError(
+            f"`budget` must be a Budget. Received: {budget!r}; write it as in "
+            "`Budget(macs=0.5)`."
+        )
+    scores = _checked("`scores`", _single(scores), graph, keep)
     gauge = _Gauge(graph, budget.resource)
     target = budget._target(gauge.dense)
-    scores = ranking(scores, graph, keep)
-    choice = choices.Choice(scores, graph, keep, min_units)
+    ranked = ranking(scores, graph, keep)
+    ranked = _checked("What `ranking` returns", ranked, graph, keep)
+    choice = choices.Choice(ranked, graph, keep, min_units)
     least = gauge(choice.least)
     if least > target:
         raise ValueError(
@@ -159,24 +168,28 @@ class _Gauge:
         return getattr(self._meter(keep), self._resource)
 
 
-def _checked(scores, graph, keep):
-    if isinstance(scores, dict):
-        if len(scores) != 1:
-            raise ValueError(
-                "`scores` must be those of one criterion. "
-                f"Received: {list(scores)}."
-            )
-        (scores,) = scores.values()
+def _single(scores):
+    if not isinstance(scores, dict):
+        return scores
+    if len(scores) != 1:
+        raise ValueError(
+            "`scores` must be those of one criterion. "
+            f"Received: {list(scores)}."
+        )
+    return next(iter(scores.values()))
+
+
+def _checked(what, scores, graph, keep):
     scores = np.asarray(scores, float)
     if scores.shape != (graph.num_units,):
         raise ValueError(
-            f"`scores` must be of shape [{graph.num_units}]. "
+            f"{what} must be of shape [{graph.num_units}]. "
             f"Received: {list(scores.shape)}."
         )
     wrong = np.flatnonzero(~np.isfinite(scores) & keep & graph.prunable)
     if len(wrong):
         raise ValueError(
-            f"`scores` must be finite. Received: {scores[wrong[0]]} for unit "
+            f"{what} must be finite. Received: {scores[wrong[0]]} for unit "
             f"{wrong[0]} of layer {graph.owners[int(wrong[0])].path!r}."
         )
     return scores

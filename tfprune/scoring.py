@@ -26,25 +26,23 @@ def score(masked, graph, criteria, dataset, loss_fn, batches=None):
             dict {name: criterion}.
         dataset: `tf.data.Dataset` of batched `(inputs, labels)`.
         loss_fn: Function `(labels, outputs)` to one loss per example, [batch].
-        batches: How many batches to read. Defaults to all.
+        batches: How many batches to read, 1 or more. Defaults to all.
 
     Returns:
         {name: float [num_units]}, averaged over batches; bigger means keep.
 
     Raises:
-        ValueError: If the first batch, the model and the loss do not fit, the
+        ValueError: If an argument is something else, the first batch, the
+            model and the loss do not fit, the loss has no gradient, the
             dataset is empty or shorter than `batches`, two criteria have one
             name, or a score is not finite.
     """
     checks.check_pairs(dataset)
     scorer = Scorer(masked, graph, criteria, loss_fn)
-
-    def scores_of(inputs, labels):
-        return scorer.reduce(scorer.pass_over(inputs, labels))
-
     if batches is not None:
+        checks.check_counts(batches=batches)
         dataset = dataset.take(batches)
-    distributed, step = replicas.distribute(dataset, scores_of)
+    distributed, step = replicas.distribute(dataset, scorer.scores)
     totals, count = dict.fromkeys(scorer.criteria, 0.0), 0
     for batch in distributed:
         if count == 0:
@@ -90,6 +88,10 @@ class Scorer:
             path, chain = masking.mask_path(gate), _chain(self._layers, gate)
             self._gates[id(masks[path])] = path, gate, chain
 
+    def scores(self, inputs, labels):
+        """Returns {name: scores [num_units]} of a batch of all replicas."""
+        return self.reduce(self.pass_over(inputs, labels))
+
     def pass_over(self, inputs, labels):
         """Returns {name: contributions} of a batch on the current replica."""
         found = gradients.backward(
@@ -115,6 +117,9 @@ class Scorer:
 
         Returns:
             {name: float [batch, num_units]}, to be given to `reduce`.
+
+        Raises:
+            ValueError: If a criterion returns another shape.
         """
         uses = {}
         for (layer, output), gradient in zip(taps, tap_gradients):
@@ -134,7 +139,11 @@ class Scorer:
             self._loss_fn,
         )
         return {
-            name: criterion.contributions(batch)
+            name: _float32(
+                f"`contributions` of {name}",
+                criterion.contributions(batch),
+                [None, self._graph.num_units],
+            )
             for name, criterion in self.criteria.items()
         }
 
@@ -160,10 +169,18 @@ class Scorer:
         return path, base.Tap(chain, output, gradient)
 
     def reduce(self, contributions):
-        """Returns {name: scores [num_units]} from those of all replicas."""
+        """Returns {name: scores [num_units]} from those of all replicas.
+
+        Raises:
+            ValueError: If a criterion returns another shape.
+        """
         replica = tf.distribute.get_replica_context()
         return {
-            name: self.criteria[name].reduce(replica.all_gather(parts, axis=0))
+            name: _float32(
+                f"`reduce` of {name}",
+                self.criteria[name].reduce(replica.all_gather(parts, axis=0)),
+                [self._graph.num_units],
+            )
             for name, parts in contributions.items()
         }
 
@@ -188,6 +205,7 @@ def named(criteria):
     """Returns criteria as {name: criterion}."""
     if isinstance(criteria, base.Criterion):
         criteria = [criteria]
+    _check_criteria(criteria)
     if not isinstance(criteria, dict):
         names = [criterion.name for criterion in criteria]
         if len(set(names)) < len(names):
@@ -201,6 +219,18 @@ def named(criteria):
     return criteria
 
 
+def _check_criteria(criteria):
+    each = criteria.values() if isinstance(criteria, dict) else criteria
+    if not isinstance(criteria, (list, tuple, dict)) or not all(
+        isinstance(criterion, base.Criterion) for criterion in each
+    ):
+        raise ValueError(
+            "`criteria` must be a Criterion, a list of them, or a dict "
+            f"{{name: criterion}}. Received: {criteria!r}; give objects, such "
+            "as `TaylorFO()`."
+        )
+
+
 def _chain(layers, gate):
     """Returns the layers that lead to a gate."""
     return tuple(
@@ -208,6 +238,18 @@ def _chain(layers, gate):
         for node in gate.chain
         if isinstance(node.layer, keras.layers.Layer)
     )
+
+
+def _float32(what, values, shape):
+    """Returns the numbers of a criterion, if they are of a shape."""
+    values = tf.cast(values, tf.float32)
+    if not values.shape.is_compatible_with(shape):
+        numbers = ", ".join(str(length or "batch") for length in shape)
+        raise ValueError(
+            f"{what} must be of shape [{numbers}], with one number for each "
+            f"unit. Received: shape {values.shape}."
+        )
+    return values
 
 
 def _channels_last(x, units):

@@ -530,6 +530,21 @@ def test_criterion_that_does_not_cover_the_model_is_refused():
         checked(run, regular())
 
 
+class Total(criteria.TaylorFO):
+    """Gives one number for all units."""
+
+    def reduce(self, contributions):
+        return tf.reduce_sum(contributions)
+
+
+def test_criterion_of_another_shape_is_refused_before_training():
+    run = iterative.Iterative(
+        Total(), budgets.Budget(units=0.5), decay(), sgd(), 10
+    )
+    with pytest.raises(ValueError, match="`reduce` of Total must be of shape"):
+        checked(run)
+
+
 def test_trainer_that_does_not_fit_is_refused():
     used = sgd()
     used.build(plain())

@@ -93,7 +93,7 @@ class Criterion:
     def _by_unit(self, batch, pairs):
         """Adds up pairs of units and what they are given, or None."""
         pairs = [
-            (units, tf.cast(part, tf.float32))
+            (units, self._checked(tf.cast(part, tf.float32), units.size))
             for units, part in pairs
             if part is not None
         ]
@@ -109,6 +109,16 @@ class Criterion:
             batch.graph.num_units,
         )
         return tf.transpose(total)
+
+    def _checked(self, part, channels):
+        # One unit may stand for all channels.
+        if part.shape.rank != 2 or channels not in (1, part.shape[1]):
+            raise ValueError(
+                f"{self.name} must give each channel of a gate a number for "
+                f"each example, [batch, {channels}] or [1, {channels}]. "
+                f"Received: shape {part.shape}."
+            )
+        return part
 
     def _check_all_covered(self, batch, units):
         prunable = np.flatnonzero(batch.graph.prunable)

@@ -91,7 +91,7 @@ class Iterative(base.Method):
         slots.check(self.trainer.optimizer)
         scorer = scoring.Scorer(masked, graph, self.criterion, loss_fn)
         # Tracing computes nothing, and finds what the criterion cannot read.
-        _, trial = replicas.distribute(dataset, scorer.pass_over)
+        _, trial = replicas.distribute(dataset, scorer.scores)
         trial.get_concrete_function()
 
     def start(self, model, dataset, loss_fn):
