@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import strategies
 from tfprune import losses
 from tfprune import measures as measures_lib
 
@@ -44,6 +45,36 @@ def test_end_is_measured_on_validation_data_if_need_be():
     assert one.final_data == "validation"
     assert one.final(identity())["accuracy"] == 0.5
     assert len(one.datasets) == 1
+
+
+class Counting(layers.Layer):
+    """Scales by a weight, and counts how often it is traced."""
+
+    traces = 0
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, inputs):
+        self.traces += 1
+        return self.scale * inputs
+
+
+@pytest.mark.parametrize(
+    "strategy", [strategies.one_replica, strategies.two_replicas]
+)
+def test_model_is_traced_once_and_its_weights_are_read_anew(strategy):
+    with strategy().scope():
+        counting = Counting()
+        inputs = keras.Input((2,))
+        model = keras.Model(inputs, counting(inputs))
+        one = measures(validation_data=dataset(0, 1))
+        assert one.validate(model)["accuracy"] == 1.0
+        traces = counting.traces
+        counting.scale.assign(-1.0)
+        assert one.validate(model)["accuracy"] == 0.0
+    assert counting.traces == traces
+    assert one.validate(model)["accuracy"] == 0.0  # Without the strategy.
 
 
 def test_test_data_are_for_the_end_alone():

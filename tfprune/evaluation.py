@@ -22,6 +22,18 @@ def evaluate(model, dataset, loss_fn):
         of their label. There is no accuracy for a model with several outputs,
         or with outputs that are not [batch, classes], 2 classes or more; nor
         if one of the labels is no class, as `losses.classes` tells.
+
+    Raises:
+        ValueError: If the dataset is empty.
+    """
+    return evaluator(model, dataset, loss_fn)()
+
+
+def evaluator(model, dataset, loss_fn):
+    """Returns `evaluate` of these arguments as a function without any.
+
+    It is compiled once, for the current strategy, and reads the weights anew
+    in every call.
     """
 
     def measure(inputs, labels):
@@ -39,9 +51,14 @@ def evaluate(model, dataset, loss_fn):
         return replicas.sum_over_replicas(sums)
 
     batches, measure = replicas.distribute(dataset, measure)
+    return lambda: _means(map(measure, batches))
+
+
+def _means(sums):
+    """Returns the means of `evaluate` from the sums over each batch."""
     totals = collections.Counter()
-    for batch in batches:
-        totals.update({k: float(v) for k, v in measure(batch).items()})
+    for each in sums:
+        totals.update({name: float(value) for name, value in each.items()})
     if not totals:
         raise ValueError("The dataset must not be empty. Received: 0 batches.")
     examples = totals.pop("examples")

@@ -1,5 +1,9 @@
 """How well the models of a run do: on which data, and by which loss."""
 
+import functools
+
+import tensorflow as tf
+
 from tfprune import evaluation
 
 
@@ -22,6 +26,7 @@ class Measures:
         self._data = {"validation": validation_data, "test": test_data}
         given = [k for k, v in self._data.items() if v is not None]
         self.final_data = given[-1] if given else None
+        self._evaluator = functools.cache(self._compiled)
 
     @property
     def datasets(self):
@@ -42,7 +47,10 @@ class Measures:
         return unknown | self._on(self.final_data, model)
 
     def _on(self, name, model):
-        data = self._data.get(name)
-        if data is None:
+        if self._data.get(name) is None:
             return {}
-        return evaluation.evaluate(model, data, self.loss_fn)
+        return self._evaluator(name, model, tf.distribute.get_strategy())()
+
+    def _compiled(self, name, model, strategy):
+        """Returns the evaluator of a model, under the strategy in scope."""
+        return evaluation.evaluator(model, self._data[name], self.loss_fn)
