@@ -14,7 +14,8 @@ LINES = """
     tfprune
     pruning pretraining one_shot
     comparison
-    methods runs measures rounds
+    methods measures rounds
+    runs
     scoring budgets training exporting report timing
     criteria checks batch_norm figures evaluation identity journal
     compaction

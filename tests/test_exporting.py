@@ -203,6 +203,29 @@ def test_input_names_are_checked(tmp_path):
         exporting.export(model, tmp_path)
 
 
+def test_check_refuses_what_export_refuses():
+    inputs = keras.Input((4,), name="my image")
+    model = keras.Model(inputs, layers.ReLU()(inputs))
+    with pytest.raises(ValueError, match="Inputs need .*'my image'"):
+        exporting.check(model)
+    with pytest.raises(ValueError, match="Only built Functional and Seq"):
+        exporting.check(keras.Sequential([layers.Dense(3)]))
+    for model in (classifier(), two_headed()):
+        exporting.check(model)
+
+
+def test_nest_of_outputs_is_named_by_its_layers(tmp_path):
+    inputs = keras.Input((4,), name="x")
+    a, b, c = (layers.Dense(3, name=name)(inputs) for name in "abc")
+    model = keras.Model(inputs, {"first": c, "rest": {"b": b, "a": a}})
+    x = tf.random.normal((2, 4))
+    served = signature(exporting.export(model, tmp_path))(x=x)
+    expected = model(x)
+    assert served.keys() == {"a", "b", "c"}
+    np.testing.assert_allclose(served["c"], expected["first"], atol=1e-5)
+    np.testing.assert_allclose(served["a"], expected["rest"]["a"], atol=1e-5)
+
+
 def test_unbuilt_and_subclassed_models_are_refused(tmp_path):
     class Subclassed(keras.Model):
         def call(self, inputs):

@@ -168,3 +168,27 @@ def test_report_says_what_it_measured_on(tmp_path, name):
     summary = json.loads((tmp_path / "report.json").read_text())
     assert summary["measured_on"] == name
     assert (summary["accuracy"] is None) == (name is None)
+
+
+@pytest.mark.parametrize(
+    "shape, name, message",
+    [
+        ((4, 4), "my image", "Inputs need different names"),
+        ((None, 4), "image", "Multiply-accumulates can be counted only where"),
+    ],
+)
+def test_model_that_cannot_be_reported_is_refused(
+    tmp_path, shape, name, message
+):
+    inputs = keras.Input(shape, name=name)
+    x = layers.GlobalAveragePooling1D()(layers.Conv1D(3, 2)(inputs))
+    data = tf.data.Dataset.from_tensors((np.ones((2, 4, 4)), [0, 1]))
+    with pytest.raises(ValueError, match=message):
+        pretraining.train(
+            keras.Model(inputs, layers.Dense(2)(x)),
+            data,
+            pretraining.Pretraining(trainer(), 1),
+            loss_fn=losses.CrossEntropy(),
+            output_dir=tmp_path / "run",
+        )
+    assert list(tmp_path.iterdir()) == []

@@ -193,6 +193,25 @@ def test_layer_that_cannot_be_made_again_is_named():
         program.duplicate(model)
 
 
+def test_weights_that_do_not_fit_the_config_are_told():
+    class Growing(layers.Dense):
+        def get_config(self):
+            return {**super().get_config(), "units": self.units + 1}
+
+    model = keras.Sequential([keras.Input((2,)), Growing(3, name="growing")])
+    with pytest.raises(
+        ValueError, match=r"'growing' of type Growing .*\(2, 3\).*\(2, 4\)"
+    ):
+        program.duplicate(model)
+
+
+def test_custom_object_of_another_thread_is_told():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, layers.Lambda(lambda x: 2 * x)(inputs))
+    with pytest.raises(ValueError, match="register_keras_serializable.*one th"):
+        program.duplicate(model)
+
+
 def test_compiled_model_with_a_lambda_loss():
     model = zoo.network("plain")
     model.compile("sgd", loss=lambda y, p: keras.ops.mean((y - p) ** 2))

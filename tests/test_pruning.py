@@ -574,9 +574,26 @@ def images_only():
     return tf.data.Dataset.from_tensor_slices(tiny_run.IMAGES).batch(8)
 
 
+def network_of(name, side=6):
+    """Returns a network of images of a size and a name."""
+    inputs = keras.Input((side, side, 2), name=name)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3)(inputs))
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
 @pytest.mark.parametrize(
     "name, make, message",
     [
+        (
+            "model",
+            lambda: network_of("my image"),
+            r"Inputs need different names .* Received: \['my image'\]",
+        ),
+        (
+            "model",
+            lambda: network_of("image", None),
+            "Multiply-accumulates can be counted only where all sizes are",
+        ),
         ("model", subclassed, "must be a Functional or Sequential model"),
         (
             "model",

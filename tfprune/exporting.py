@@ -53,6 +53,18 @@ def export(model, path, version=1):
     return target
 
 
+def check(model):
+    """Raises an error if a model cannot be exported; writes nothing.
+
+    Args:
+        model: Built Functional or Sequential model.
+
+    Raises:
+        ValueError: If the model or a name cannot be served.
+    """
+    serving.endpoint(model).get_concrete_function()
+
+
 def save_keras(model, path):
     """Saves `model` as the `.keras` file `path`, whole or not at all."""
     with files.atomic(path) as partial:

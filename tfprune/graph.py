@@ -110,6 +110,24 @@ class ChannelGraph:
                     )
         return keep
 
+    def thinned(self):
+        """Returns a mask that takes a unit of every layer that can lose one.
+
+        Returns:
+            bool, [num_units]; every layer keeps a unit.
+        """
+        keep = np.ones(self.num_units, bool)
+        every = [np.unique(x[x >= 0]) for n in self.nodes for x in n.outputs]
+        every = {units.tobytes(): units for units in every}.values()
+        for units in every:
+            if not keep[units].all():
+                continue
+            for unit in units[self.prunable[units]]:
+                if all(keep[x].sum() > 1 for x in every if unit in x):
+                    keep[unit] = False
+                    break
+        return keep
+
     def explain(self):
         """Returns an `Explanation` with a `Row` for each layer."""
         rows = {}

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfprune import checks
 from tfprune import costs
+from tfprune import exporting
 from tfprune import identity
 from tfprune import journal
 from tfprune import measures as measures_lib
@@ -213,6 +214,8 @@ def train(
         return keras.models.load_model(folder / "model.keras")
     measures = measures_lib.Measures(loss_fn, validation_data, test_data)
     checks.check_run(model, [dataset, *measures.datasets], loss_fn)
+    exporting.check(model)
+    cost = costs.cost(model)
     pretraining.start(model, dataset, loss_fn)
     if seed is not None:
         keras.utils.set_random_seed(seed)
@@ -223,7 +226,7 @@ def train(
         summary = {
             **measures.final(model),
             "measured_on": measures.final_data,
-            **costs.cost(model)._asdict(),
+            **cost._asdict(),
             "seed": seed,
             "command": command,
             "versions": report.versions(),

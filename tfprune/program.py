@@ -173,12 +173,17 @@ def transfer(copies, part=lambda variable: variable):
         copies: dict from an old layer to the new one.
         part: Function from a variable of an old layer to the value of the same
             one of the new layer. Defaults to all of it.
+
+    Raises:
+        ValueError: If the values do not fit a new layer; names it.
     """
     for old, new in copies.items():
         if not isinstance(old, keras.layers.Layer):
             continue
-        for a, b in zip(old.weights, new.weights, strict=True):
-            b.assign(part(a))
+        values = [part(variable) for variable in old.weights]
+        _check_fit(old, values, new)
+        for a, value, b in zip(old.weights, values, new.weights):
+            b.assign(value)
             b.trainable = a.trainable
         if isinstance(new, keras.layers.Normalization):
             new.finalize_state()
@@ -245,8 +250,24 @@ def _made(make, layer):
         raise ValueError(
             f"Layer {layer.name!r} of type {type(layer).__name__} cannot be "
             "rebuilt from its config. Give it a `get_config` that holds all "
-            f"arguments of `__init__`. Received: {error}"
+            "arguments of `__init__`, and register classes and functions of "
+            "your own with `keras.saving.register_keras_serializable`: a "
+            "`custom_object_scope` and `enable_unsafe_deserialization` hold "
+            f"for one thread, and a run has several. Received: {error}"
         ) from error
+
+
+def _check_fit(layer, values, new):
+    left = [tuple(value.shape) for value in values]
+    made = [tuple(variable.shape) for variable in new.weights]
+    if left != made:
+        raise ValueError(
+            "What is left of the weights of a layer must fit the layer that "
+            f"its config makes. Received: layer {layer.name!r} of type "
+            f"{type(layer).__name__} with weights of shape {left} for those "
+            f"of shape {made}. Let its `get_config` hold all sizes, and its "
+            "rule tell by `axes` and `config` what depends on the units."
+        )
 
 
 class _Placeholder(keras.Operation):

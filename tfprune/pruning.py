@@ -106,6 +106,7 @@ def prune(
         return keras.models.load_model(folder / "model.keras")
     measures = measures_lib.Measures(loss_fn, validation_data, test_data)
     checks.check_run(model, [dataset, *measures.datasets], loss_fn)
+    exporting.check(model)
     if pretraining is not None:
         pretraining.start(model, dataset, loss_fn)
     method.check(model, dataset, loss_fn)

@@ -96,9 +96,8 @@ def _functional(model):
 
 
 def _output_names(model):
-    if isinstance(model.output, dict):
-        return sorted(model.output)
-    return model.output_names
+    keys = sorted(model.output) if isinstance(model.output, dict) else []
+    return keys if len(keys) == len(model.outputs) else model.output_names
 
 
 def _check_names(what, names):

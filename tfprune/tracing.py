@@ -24,8 +24,9 @@ def trace(model, frozen=()):
         A `ChannelGraph`; tracing again gives the same unit numbers.
 
     Raises:
-        ValueError: If the model is subclassed or not built, or if `frozen` is
-            no tuple of names that match layers.
+        ValueError: If the model is subclassed or not built, if `frozen` is no
+            tuple of names that match layers, or if a rule gives units that do
+            not fit its layer.
     """
     code = program.program(model)
     units, nodes = units_lib.Units(), []
@@ -68,13 +69,65 @@ def _visit(call, units, units_of):
     node = base.Node(call, units, [units_of[id(x)] for x in call.inputs])
     rule = base.rule_for(call.layer)
     node.outputs = rule.outputs(node)
+    _check_outputs(node, rule)
     for tensor, array in zip(call.outputs, node.outputs):
         units_of[id(tensor)] = array
     node.axes = rule.axes(node)
+    _check_axes(node, rule)
     if len(node.outputs) > 1 and rule.leaks(node):  # A layer has one mask.
         for array in node.outputs:
             units.freeze(array, base.NO_RULE)
     return node
+
+
+def _check_outputs(node, rule):
+    """Raises an error if the units do not fit the outputs of a call."""
+    given, shapes = node.outputs, node.output_shapes
+    if not isinstance(given, (list, tuple)) or not (
+        len(given) == len(shapes) and all(map(_broadcasts, given, shapes))
+    ):
+        raise ValueError(
+            "`outputs` of a rule must return an int array for each output, "
+            "which broadcasts to one example of it and has as many axes. "
+            f"Received: {given} from {type(rule).__name__} for layer "
+            f"{node.path!r}, whose outputs have the shapes {shapes}."
+        )
+
+
+def _broadcasts(units, shape):
+    return (
+        isinstance(units, np.ndarray)
+        and np.issubdtype(units.dtype, np.integer)
+        and units.ndim == len(shape)
+        and all(n == 1 or m in (n, None) for n, m in zip(units.shape, shape))
+    )
+
+
+def _check_axes(node, rule):
+    """Raises an error if the axes are not those of the layer's variables."""
+    weights = getattr(node.layer, "weights", ())
+    variables = {id(x) for x in weights}
+    for name in {**node.axes, **dict.fromkeys(rule.kernels)}:
+        variable, axes = getattr(node.layer, name, ()), node.axes.get(name)
+        if variable is None and axes is not None:  # Such as an unused bias.
+            continue
+        if id(variable) not in variables or not _lie_on(axes, variable.shape):
+            raise ValueError(
+                "`axes` of a rule must hold variables of the layer, all of "
+                "`kernels` among them, by the names of their attributes, with "
+                "the units of each axis, [length], or None. "
+                f"Received: {name!r}: {axes} from {type(rule).__name__} for "
+                f"layer {node.path!r}, whose weights have the shapes "
+                f"{ {x.name: tuple(x.shape) for x in weights} }."
+            )
+
+
+def _lie_on(axes, shape):
+    return (
+        isinstance(axes, tuple)
+        and len(axes) == len(shape)
+        and all(x is None or np.shape(x) == (n,) for x, n in zip(axes, shape))
+    )
 
 
 def _tie_calls(nodes, units):

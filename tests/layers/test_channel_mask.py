@@ -95,3 +95,13 @@ def test_mask_does_not_round_what_the_layer_computes():
     layer = masked_dense(dtype="float64")
     x = tf.constant([[1.1, 2.2, 3.3]], tf.float64)
     np.testing.assert_array_equal(layer(x), layer.layer(x))
+
+
+def test_layer_that_does_not_tell_its_shape():
+    class Doubled(layers.Layer):
+        def call(self, x):
+            return keras.ops.concatenate([x, x], axis=-1)
+
+    inputs = keras.Input((3,))
+    outputs = channel_mask.ChannelMask(Doubled(), (6,))(inputs)
+    assert outputs.shape == (None, 6)

@@ -12,11 +12,13 @@ from tfprune import costs
 from tfprune import criteria
 from tfprune import losses
 from tfprune import masking
+from tfprune import rules
 from tfprune import schedules
 from tfprune import scoring
 from tfprune import training
 from tfprune import verification
 from tfprune.methods import iterative
+from tfprune.rules import base as rules_base
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(22, 6, 6, 2)).astype("float32")
@@ -588,6 +590,67 @@ def test_check_reads_no_data(strategy):
         run.check(plain(), batches().map(count), losses.CrossEntropy())
     assert read == []
     assert not run.trainer.optimizer.built
+
+
+@keras.saving.register_keras_serializable(package="tests.iterative")
+class Shift(layers.Layer):
+    """A shift for each channel."""
+
+    def build(self, shape):
+        self.shift = self.add_weight(shape=shape[-1:], name="shift")
+
+    def call(self, x):
+        return x + self.shift
+
+
+class Forgetful(rules.Rule):
+    """Passes units on, and does not tell that they lie on the shift."""
+
+    def outputs(self, node):
+        return node.inputs[:]
+
+
+def with_hidden(layer):
+    inputs = keras.Input((6, 6, 2))
+    x = layer(layers.Conv2D(6, 3)(layers.Conv2D(5, 1)(inputs)))
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize(
+    "strategy", [one_device, one_replica, strategies.two_replicas]
+)
+def test_rule_that_forgets_axes_is_refused_before_training(
+    strategy, monkeypatch
+):
+    monkeypatch.setattr(rules_base, "_RULES", dict(rules_base._RULES))
+    rules.register_rule(Shift, Forgetful())
+    with strategy().scope():
+        model = with_hidden(Shift(name="shift"))
+        with pytest.raises(
+            ValueError, match=r"'shift' of type Shift.*\(6,\).*\(5,\).*`axes`"
+        ):
+            checked(method(), model)
+
+
+def test_objects_of_a_scope_are_refused_before_training():
+    def doubled(x):
+        return 2 * x
+
+    model = with_hidden(layers.Activation(doubled, name="doubled"))
+    with keras.saving.custom_object_scope({"doubled": doubled}):
+        with pytest.raises(
+            ValueError, match="'doubled' of type Act.*register_keras_serial"
+        ):
+            checked(method(), model)
+
+
+def test_model_that_draws_is_refused_before_training():
+    class Drawing(layers.Layer):
+        def call(self, x):
+            return x + keras.random.normal((1, 1, 1, 6))
+
+    with pytest.raises(verification.VerificationError, match="'drawing'"):
+        checked(method(), with_hidden(Drawing(name="drawing")))
 
 
 def test_unknown_frozen_layer_is_refused():

@@ -87,6 +87,84 @@ def test_rule_of_the_user_lets_it_be_pruned(tables):
     assert costs.cost(model, graph, keep).params == small.count_params()
 
 
+WRONG_OUTPUTS = {
+    "none at all": lambda node: None,
+    "none": lambda node: [],
+    "too many": lambda node: [node.inputs[0]] * 2,
+    "another rank": lambda node: [node.channels()],
+    "another width": lambda node: [node.inputs[0][..., :3]],
+    "no numbers": lambda node: [node.inputs[0] * 0.5],
+    "no array": lambda node: [[[[1, 2, 3, 4]]]],
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OUTPUTS)
+def test_outputs_of_a_rule_must_fit(tables, name):
+    class Wrong(ScaleRule):
+        def outputs(self, node):
+            return WRONG_OUTPUTS[name](node)
+
+    rules.register_rule(Scale, Wrong())
+    with pytest.raises(
+        ValueError, match=r"`outputs` of a rule must.*from Wrong .*'scale'.*4\)"
+    ):
+        tracing.trace(scaled())
+
+
+WRONG_AXES = {
+    "no such attribute": lambda units: {"scales": (units,)},
+    "no variable": lambda units: {"width": (units,)},
+    "another rank": lambda units: {"scale": (None, units)},
+    "another length": lambda units: {"scale": (units[:3],)},
+    "no tuple": lambda units: {"scale": units},
+    "no axes": lambda units: {"scale": None},
+    "several axes in one": lambda units: {"scale": (units[None],)},
+}
+
+
+@pytest.mark.parametrize("name", WRONG_AXES)
+def test_axes_of_a_rule_must_fit(tables, name):
+    class Wrong(ScaleRule):
+        def axes(self, node):
+            return WRONG_AXES[name](node.channels())
+
+    rules.register_rule(Scale, Wrong())
+    with pytest.raises(
+        ValueError, match=r"`axes` of a.*from Wrong .*'scale', .*'scale': \(4"
+    ):
+        tracing.trace(scaled())
+
+
+def test_kernels_of_a_rule_must_be_among_its_axes(tables):
+    class Wrong(ScaleRule):
+        kernels = ("kernel",)
+
+    rules.register_rule(Scale, Wrong())
+    with pytest.raises(ValueError, match="Received: 'kernel': None from Wro"):
+        tracing.trace(scaled())
+
+
+def lora(layer):
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
+
+
+@pytest.mark.parametrize(
+    "change", [lora, lambda layer: layer.quantize("int8")]
+)
+def test_layer_of_other_variables_than_its_class_has_no_rule(change):
+    inputs = keras.Input((6,))
+    x = layers.Dense(5, name="before")(layers.Dense(4, name="first")(inputs))
+    x = layers.Dense(3, name="changed")(x)
+    model = keras.Model(inputs, layers.Dense(2, name="last")(x))
+    change(model.get_layer("changed"))
+    graph = tracing.trace(model)
+    left = [row.prunable for row in graph.explain()]
+    assert left == [4, 0, 0, 0]
+    small = compaction.compact(model, graph, graph.thinned())
+    assert small.get_layer("first").units == 3
+
+
 def test_rule_covers_no_subclass(tables):
     class Special(Scale):
         pass

@@ -47,8 +47,9 @@ class ChannelMask(keras.layers.Wrapper):
         names = inspect.signature(self.layer.call).parameters
         return {k: v for k, v in kwargs.items() if k in names}
 
-    def compute_output_shape(self, input_shape):
-        return self.layer.compute_output_shape(input_shape)
+    def compute_output_spec(self, inputs, training=None, mask=None):
+        kwargs = self.accepted({"mask": mask})
+        return self.layer.compute_output_spec(inputs, **kwargs)
 
     def get_config(self):
         return {**super().get_config(), "mask_shape": self.mask_shape}

@@ -21,7 +21,9 @@ class Method:
             loss_fn: As for `start`.
 
         Raises:
-            ValueError: If the settings do not fit the model.
+            ValueError: If the settings do not fit the model, or the model
+                cannot be made smaller.
+            VerificationError: If it then computes something else.
         """
 
     def start(self, model, dataset, loss_fn):

@@ -9,6 +9,7 @@ from tfprune import compaction
 from tfprune import costs
 from tfprune import masking
 from tfprune import replicas
+from tfprune import runs
 from tfprune import schedules
 from tfprune import scoring
 from tfprune import slots
@@ -93,6 +94,10 @@ class Iterative(base.Method):
         # Tracing computes nothing, and finds what the criterion cannot read.
         _, trial = replicas.distribute(dataset, scorer.scores)
         trial.get_concrete_function()
+        # The end of the run, at a mask that takes of every layer.
+        runs.outside_strategy(
+            compaction.compact, model, graph, graph.thinned()
+        )
 
     def start(self, model, dataset, loss_fn):
         self.graph = tracing.trace(model, self.frozen)

@@ -201,8 +201,16 @@ def register_operations(names, rule):
 
 
 def rule_for(layer):
-    """Returns the `Rule` of a layer or operation."""
+    """Returns the `Rule` of a layer or operation.
+
+    One that was quantised or has LoRA enabled has none: its variables are not
+    those that the rule of its class knows.
+    """
     kind = type(layer)
+    if getattr(layer, "quantization_mode", None) or getattr(
+        layer, "lora_enabled", False
+    ):
+        return _DEFAULT
     if kind in _RULES:
         return _RULES[kind]
     if kind.__module__.startswith("keras."):
