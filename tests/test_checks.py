@@ -51,6 +51,18 @@ def test_several_inputs_and_outputs_pass():
     checks.check_batch(model, dataset, lambda labels, outputs: outputs[0][:, 0])
 
 
+def test_dict_of_inputs_is_taken_by_name():
+    left, right = keras.Input((4,), name="z"), keras.Input((2,), name="a")
+    x = layers.Concatenate()([left, right])
+    model = keras.Model([left, right], layers.Dense(3)(x))
+    inputs = {"z": np.zeros((5, 4), "float32"), "a": np.zeros((5, 2))}
+    dataset = tf.data.Dataset.from_tensors((inputs, LABELS))
+    checks.check_batch(model, dataset, CROSS_ENTROPY)
+    dataset = tf.data.Dataset.from_tensors(({"z": inputs["z"]}, LABELS))
+    with pytest.raises(ValueError, match=r"\['z', 'a'\]. Received: \['z'\]"):
+        checks.check_batch(model, dataset, CROSS_ENTROPY)
+
+
 @pytest.mark.parametrize("shape", [(5, 8, 9, 3), (5, 8, 8, 1), (8, 8, 3)])
 def test_inputs_of_another_shape_are_refused(shape):
     dataset = tf.data.Dataset.from_tensors((np.zeros(shape), LABELS))

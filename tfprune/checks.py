@@ -155,7 +155,7 @@ def check_optimizer(optimizer):
 
 def _check_inputs(model, inputs):
     expected = [tf.TensorShape(tensor.shape) for tensor in model.inputs]
-    received = [tensor.shape for tensor in tf.nest.flatten(inputs)]
+    received = [x.shape for x in program.flat_inputs(model, inputs)]
     if len(received) != len(expected) or not all(
         map(tf.TensorShape.is_compatible_with, received, expected)
     ):

@@ -54,7 +54,8 @@ def program(model):
         if not is_graph(layer):
             return record(layer.name, layer, args, kwargs)
         inner = program(layer)
-        values = dict(zip(map(id, inner.inputs), tree.flatten(args[0])))
+        given = flat_inputs(layer, _first(args, kwargs))
+        values = dict(zip(map(id, inner.inputs), given))
         replay(
             inner.calls,
             values,
@@ -75,6 +76,33 @@ def program(model):
         call_function=visit,
     )
     return Program(walked.inputs, walked.output, calls)
+
+
+def flat_inputs(model, inputs):
+    """Returns what a model is called with in the order of its `inputs`.
+
+    Keras takes a dict by the names of the inputs where the model was not built
+    of one, and all else as it lies flat.
+
+    Args:
+        model: A built Functional or Sequential model.
+        inputs: A tensor, or a nest of them.
+
+    Raises:
+        ValueError: If a dict lacks an input.
+    """
+    of_dict = not isinstance(model, keras.Sequential) and isinstance(
+        model.input, dict
+    )
+    if of_dict or not isinstance(inputs, dict):
+        return tree.flatten(inputs)
+    names = [tensor.name for tensor in model.inputs]
+    if not inputs.keys() >= set(names):
+        raise ValueError(
+            f"Inputs in a dict must have the names of those of the model, "
+            f"{names}. Received: {sorted(inputs)}."
+        )
+    return [inputs[name] for name in names]
 
 
 def replay(calls, values, run):
@@ -110,18 +138,17 @@ def rebuild(model, make, call=None):
     _check(model)
     made = {}  # by `id` of the old layer
 
-    def renew(layer, inputs):
+    def renew(layer, args, kwargs):
         if id(layer) not in made:
             made[id(layer)] = (
-                clone(layer, inputs)
+                clone(layer, flat_inputs(layer, _first(args, kwargs)))
                 if is_graph(layer)
                 else _made(make, layer)
             )
         return made[id(layer)]
 
     def call_new(layer, *args, **kwargs):
-        inputs = Call(layer.name, layer, args, kwargs, []).inputs
-        new = renew(layer, inputs)
+        new = renew(layer, args, kwargs)
         if call is None or is_graph(layer):
             return new(*args, **kwargs)
         return call(layer, new, args, kwargs)
@@ -134,7 +161,8 @@ def rebuild(model, make, call=None):
         if isinstance(model, keras.Sequential):
             new = keras.Sequential(inputs, name=model.name)
             for layer in model.layers:
-                new.add(renew(layer, new.outputs if new.layers else inputs))
+                before = new.outputs if new.layers else inputs
+                new.add(renew(layer, before, {}))
             return new
         return keras.models.clone_model(
             _uncompiled(model),
@@ -232,6 +260,10 @@ def _check(model):
             f"`model` must be built. Received: the unbuilt {model.name!r}. "
             "Call `model.build(input_shape)` or begin it with `keras.Input`."
         )
+
+
+def _first(args, kwargs):
+    return args[0] if args else kwargs["inputs"]
 
 
 def _input_like(tensor, shape):

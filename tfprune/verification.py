@@ -165,7 +165,8 @@ def _first_to_part(masked, other, inputs, tolerance):
 def _outputs(model, inputs):
     """Returns {path: outputs} of the first call of every layer."""
     code = program.program(model)
-    values = dict(zip(map(id, code.inputs), tree.flatten(inputs)))
+    given = program.flat_inputs(model, inputs)
+    values = dict(zip(map(id, code.inputs), given))
     outputs = {}
 
     def run(call, *args, **kwargs):
