@@ -19,8 +19,8 @@ LINES = """
     scoring budgets training exporting report timing
     criteria checks batch_norm figures evaluation identity journal
     compaction
-    verification
-    masking costs
+    verification costs
+    masking
     tracing
     graph
     layers gates

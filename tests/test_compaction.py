@@ -174,3 +174,15 @@ def test_compiled_model_with_a_lambda_loss():
 def test_model_without_masks_needs_graph_and_keep():
     with pytest.raises(ValueError, match="must be a masked model, or come"):
         compaction.compact(zoo.network("plain"))
+
+
+def test_masked_model_comes_alone():
+    model, graph, keep = half()
+    masked = masking.mask_model(model, graph)
+    with pytest.raises(ValueError, match="no masks yet.*`compact.masked.`"):
+        compaction.compact(masked, graph, keep)
+
+
+def test_thing_that_is_no_model():
+    with pytest.raises(ValueError, match="must be a keras.Model of Keras 3"):
+        compaction.compact(None)

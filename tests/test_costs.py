@@ -9,6 +9,7 @@ from tests import counting
 from tests import zoo
 from tfprune import compaction
 from tfprune import costs
+from tfprune import masking
 from tfprune import models
 from tfprune import tracing
 from tfprune import verification
@@ -134,3 +135,21 @@ def test_mask_must_fit():
         costs.cost(model, graph, np.ones(3, bool))
     with pytest.raises(ValueError, match="True for frozen units"):
         costs.cost(model, graph, np.zeros(graph.num_units, bool))
+
+
+@pytest.mark.parametrize("name", ["nested", "constants", "sequential"])
+def test_masked_model_costs_what_its_masks_leave(name):
+    model = zoo.network(name)
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    assert costs.cost(masked) == costs.cost(model)
+    keep = zoo.random_keep(graph, 0)
+    masking.set_mask(masked, graph, keep)
+    expected = costs.cost(model, graph, keep)
+    assert costs.cost(masked) == costs.cost(masked, graph) == expected
+    assert costs.cost(masked, graph, keep | True) == costs.cost(model)
+
+
+def test_thing_that_is_no_model():
+    with pytest.raises(ValueError, match="must be a keras.Model of Keras 3"):
+        costs.cost([1])

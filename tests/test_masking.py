@@ -162,6 +162,28 @@ def test_plain_model_has_no_mask_to_set():
     graph = tracing.trace(model)
     with pytest.raises(ValueError, match="made by `mask_model`.*at 'bn'"):
         masking.get_mask(model, graph)
+    with pytest.raises(ValueError, match="made by `mask_model`.*at 'bn'"):
+        masking.set_mask(model, graph, np.ones(graph.num_units, bool))
+
+
+def test_masks_of_another_model_stay_as_they_are():
+    def twice(last):
+        inputs = keras.Input((4,))
+        x = layers.Dense(5, name="first")(inputs)
+        x = layers.Dense(last, name="second")(x)
+        return keras.Model(inputs, layers.Dense(2)(x))
+
+    graph = tracing.trace(twice(3))
+    masked = masking.mask_model(twice(6))
+    with pytest.raises(ValueError, match=r"mask of shape \(3,\) at 'second'"):
+        masking.set_mask(masked, graph, graph.thinned())
+    assert all(np.all(x.mask) for x in masked.layers if hasattr(x, "mask"))
+
+
+def test_model_is_masked_once():
+    masked = masking.mask_model(normalised())
+    with pytest.raises(ValueError, match="carry no masks yet. Rec.*`set_mask`"):
+        masking.mask_model(masked)
 
 
 def test_variable_masks_by_hand():

@@ -8,6 +8,7 @@ import pytest
 from tests import zoo
 from tfprune import compaction
 from tfprune import masking
+from tfprune import program
 from tfprune import tracing
 from tfprune import verification
 
@@ -130,6 +131,40 @@ def test_model_that_does_more_than_its_graph_shows_is_refused():
         match="must compute what its graph shows.* part at layer 'scaling'",
     ):
         compaction.compact(model, graph, keep)
+
+
+def named(*names, activation=None):
+    """Returns a model of dense layers and an operation."""
+    x = inputs = keras.Input((4,))
+    for name in names:
+        x = layers.Dense(3, name=name, activation=activation)(x)
+    return keras.Model(inputs, abs(layers.Dense(2, name="last")(x)))
+
+
+def test_models_of_other_layers_are_refused():
+    masked = masking.mask_model(named("a", "b", activation="sigmoid"))
+    with pytest.raises(ValueError, match=r"Received: \['b', 'c'\] in one of"):
+        verification.verify(masked, named("a", "c"))
+    two = heads(1.0, 1.0)
+    with pytest.raises(ValueError, match="2 and 1 outputs"):
+        verification.verify(
+            two[0], keras.Model(two[1].input, two[1].outputs[:1])
+        )
+
+
+def test_other_model_of_the_same_layers_differs():
+    masked = masking.mask_model(named("a"))
+    with pytest.raises(verification.VerificationError, match="part at layer"):
+        verification.verify(masked, named("a"))
+    inputs = keras.Input((4,))
+    x = layers.Dense(3, name="a")(inputs)
+    other = keras.Model(inputs, layers.Dense(2, name="last")(-x))
+    part = [call.path for call in program.program(other).calls]
+    other.get_layer("a").set_weights(masked.get_layer("a").layer.get_weights())
+    with pytest.raises(
+        verification.VerificationError, match=f"part at layer '{part[1]}'"
+    ):
+        verification.verify(masked, other)
 
 
 def test_random_inputs_have_the_structure_of_the_model():

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from absl import logging
 import numpy as np
 
+from tfprune import masking
 from tfprune import tracing
 from tfprune.rules import base
 
@@ -28,17 +29,24 @@ def cost(model, graph=None, keep=None):
     warning names it, and so does `explain`.
 
     Args:
-        model: A built Functional or Sequential `keras.Model`.
-        graph: Its `ChannelGraph`. Defaults to a new trace.
-        keep: bool, [num_units], the units that stay. Defaults to all.
+        model: A built Functional or Sequential `keras.Model`; the masks of a
+            masked one are not counted.
+        graph: Its `ChannelGraph`, that of the model it was made from if it is
+            masked. Defaults to a new trace.
+        keep: bool, [num_units], the units that stay. Defaults to all, or to
+            those that a masked model keeps.
 
     Raises:
         ValueError: If an input size that multiply-accumulates depend on is
-            unknown, or if `keep` does not fit.
+            unknown, or if `graph` or `keep` do not fit.
     """
+    if masking.is_masked(model):
+        if graph is None:
+            _, graph = masking.trace_masked(model)
+        if keep is None:
+            keep = masking.get_mask(model, graph)
     graph = tracing.trace(model) if graph is None else graph
-    if keep is None:
-        keep = np.ones(graph.num_units, bool)
+    keep = np.ones(graph.num_units, bool) if keep is None else keep
     return Meter(graph)(graph.check(keep))
 
 
@@ -51,7 +59,7 @@ class Meter:
         seen = set()
         for node in graph.nodes:
             self._add(node, graph.node_of[node.layer], seen)
-        _warn(tuple(graph.explain().uncounted))
+        _warn(graph.uncounted)
 
     def __call__(self, keep):
         """Returns the `Cost` with the units of `keep`, bool [num_units]."""

@@ -67,6 +67,12 @@ class ChannelGraph:
         return gates_lib.find(self.program, self.nodes, self.prunable)
 
     @functools.cached_property
+    def uncounted(self):
+        """Paths of the layers that the multiply-accumulates leave out."""
+        found = [x.path for x in self.nodes if not base.counted(x.layer)]
+        return tuple(dict.fromkeys(found))
+
+    @functools.cached_property
     def owners(self):
         """The node that each unit is listed under, by unit: its first one."""
         owners = {}
@@ -143,7 +149,7 @@ class ChannelGraph:
                     len(units),
                     why.count(None),
                     reasons,
-                    base.counted(node.layer),
+                    node.path not in self.uncounted,
                 ),
             )
         return explanation.Explanation(rows.values())

@@ -22,7 +22,16 @@ def mask_model(model, graph=None):
     Args:
         model: A built Functional or Sequential `keras.Model`.
         graph: Its `ChannelGraph`. Defaults to a new trace.
+
+    Raises:
+        ValueError: If the model carries masks already, or cannot be read.
     """
+    if is_masked(model):
+        raise ValueError(
+            "`model` must carry no masks yet. "
+            f"Received: {model.name!r}, which does. Use `set_mask` to change "
+            "them, or `compact(masked)` to remove what they shut."
+        )
     graph = tracing.trace(model) if graph is None else graph
     gates = {id(gate.node.layer): gate for gate in graph.gates.values()}
     copies, masks = {}, {}
@@ -59,10 +68,10 @@ def set_mask(masked, graph, keep):
 
     Raises:
         ValueError: If `keep` does not fit the graph, removes a frozen unit, or
-            empties a layer.
+            empties a layer; or if the masks are not those of the graph.
     """
     keep = graph.check(keep)
-    for layer, units in masks_of(masked, graph):
+    for layer, units in list(masks_of(masked, graph)):  # all or none
         layer.mask.assign(graph_lib.stays(keep, units))
 
 
@@ -72,6 +81,9 @@ def get_mask(masked, graph):
     Args:
         masked: A model of `mask_model`.
         graph: The `ChannelGraph` of the model it was made from.
+
+    Raises:
+        ValueError: If the masks are not those of the graph.
     """
     keep = np.ones(graph.num_units + 1, bool)
     for layer, units in masks_of(masked, graph):
@@ -119,7 +131,7 @@ def unmask(masked):
     def call(old, new, args, kwargs):
         if not isinstance(old, channel_mask.ChannelMask):
             return new(*args, **kwargs)
-        if isinstance(old.layer, keras.layers.Identity):  # after its layer
+        if _follows(old):
             return args[0]
         return new(*args, **old.accepted(kwargs))
 
@@ -134,6 +146,18 @@ def is_masked(model):
         isinstance(layer, channel_mask.ChannelMask)
         for layer in program.layers_by_path(model).values()
     )
+
+
+def plain_paths(masked):
+    """Returns the paths of the layers of a model that a copy of it has, too.
+
+    The masks that follow a layer, and the inputs, are not among them.
+    """
+    return {
+        path
+        for path, layer in program.layers_by_path(masked).items()
+        if not (_follows(layer) or isinstance(layer, keras.layers.InputLayer))
+    }
 
 
 def trace_masked(masked):
@@ -170,15 +194,27 @@ def masks_of(masked, graph):
         graph: The `ChannelGraph` of the model it was made from.
 
     Raises:
-        ValueError: If the model lacks one of the masks of the graph.
+        ValueError: If the model lacks one of the masks of the graph, or has
+            one of another shape.
     """
     layers = program.layers_by_path(masked)
     for gate in graph.gates.values():
         layer = layers.get(mask_path(gate))
-        if not isinstance(layer, channel_mask.ChannelMask):
+        units = gate.node.outputs[0]
+        if not (
+            isinstance(layer, channel_mask.ChannelMask)
+            and layer.mask_shape == units.shape
+        ):
             raise ValueError(
                 "`masked` must be made by `mask_model` from the model of "
-                f"`graph`. Received: {masked.name!r} without a mask at "
-                f"{mask_path(gate)!r}."
+                f"`graph`. Received: {masked.name!r} without a mask of shape "
+                f"{units.shape} at {mask_path(gate)!r}."
             )
-        yield layer, gate.node.outputs[0]
+        yield layer, units
+
+
+def _follows(layer):
+    """Whether a layer is a mask after its layer, and not around it."""
+    return isinstance(layer, channel_mask.ChannelMask) and isinstance(
+        layer.layer, keras.layers.Identity
+    )

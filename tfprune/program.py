@@ -219,6 +219,7 @@ def transfer(copies, part=lambda variable: variable):
 
 def layers_by_path(model):
     """Returns {path: layer} of a model and all models nested in it."""
+    _check(model)
     layers = {}
     for layer in model.layers:
         if is_graph(layer):

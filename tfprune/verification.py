@@ -31,6 +31,7 @@ def verify(masked, small, inputs=None):
         dict with `max_abs_difference` and `max_abs_output`.
 
     Raises:
+        ValueError: If the models have other layers or outputs.
         VerificationError: If the difference in an output is larger than 1e-4
             times the largest number of that output, 1/128 or 1/16 times in
             float16 or bfloat16, or not finite; names the layer where they
@@ -96,6 +97,7 @@ def random_inputs(model, batch_size=2, seed=0):
 
 def _compare(masked, other, inputs, rule):
     """Returns the figures of `verify`; raises `rule` if the models differ."""
+    _check_same_layers(masked, other)
     if inputs is None:
         inputs = random_inputs(masked)
     figures = _differences(
@@ -115,6 +117,17 @@ def _compare(masked, other, inputs, rule):
         "max_abs_difference": max(differences),
         "max_abs_output": max(outputs),
     }
+
+
+def _check_same_layers(masked, other):
+    others = masking.plain_paths(masked) ^ masking.plain_paths(other)
+    counts = len(masked.outputs), len(other.outputs)
+    if others or counts[0] != counts[1]:
+        raise ValueError(
+            "`small` must have the layers and outputs of `masked`, as what "
+            f"`compact` makes of it has. Received: {sorted(others)} in one of "
+            f"them alone, and {counts[0]} and {counts[1]} outputs."
+        )
 
 
 def _run(model, inputs):
@@ -151,6 +164,8 @@ def _first_to_part(masked, other, inputs, tolerance):
     expected = _outputs(masked, inputs)
     units_of = {node.path: node.outputs for node in reversed(graph.nodes)}
     for path, values in _outputs(other, inputs).items():
+        if path not in units_of:  # An operation, which has no name to compare.
+            return path
         values_masked = expected.get(f"{path}_mask", expected[path])
         sliced = [
             _sliced(np.asarray(value), array, keep)

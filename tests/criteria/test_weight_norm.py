@@ -7,9 +7,11 @@ import tensorflow as tf
 from keras import layers
 
 from tfprune import masking
+from tfprune import rules
 from tfprune import scoring
 from tfprune import tracing
 from tfprune.criteria import weight_norm
+from tfprune.rules import base as rules_base
 
 
 def score(model, *criteria):
@@ -116,6 +118,35 @@ def test_filters_of_a_depthwise_convolution_count():
     depthwise.kernel.assign(tf.reshape([10.0, 20.0], (1, 1, 2, 1)))
     graph, found = score(model, weight_norm.WeightNorm())
     np.testing.assert_allclose(found[graph.layer_units("first")], [12.0, 23.0])
+
+
+def test_kernel_of_a_layer_and_rule_of_the_user_counts(monkeypatch):
+    class Mix(layers.Layer):
+        def build(self, shape):
+            self.mix = self.add_weight(shape=(shape[-1], 3), name="mix")
+
+        def call(self, x):
+            return x @ self.mix
+
+    class MixRule(rules.Rule):
+        kernels = ("mix",)
+
+        def outputs(self, node):
+            return [node.along(node.new(3))]
+
+        def axes(self, node):
+            return {"mix": (node.channels(), node.outputs[0].ravel())}
+
+    monkeypatch.setattr(rules_base, "_RULES", dict(rules_base._RULES))
+    rules.register_rule(Mix, MixRule())
+    inputs = keras.Input((2,))
+    hidden = Mix(name="hidden")
+    model = keras.Model(inputs, layers.Dense(1)(hidden(inputs)))
+    hidden.mix.assign([[1.0, 0.5, 0.0], [-2.0, 0.5, 3.0]])
+    graph, found = score(model, weight_norm.WeightNorm())
+    np.testing.assert_allclose(
+        found[graph.layer_units("hidden")], [3.0, 1.0, 3.0]
+    )
 
 
 @pytest.mark.parametrize("p", [0, -1])

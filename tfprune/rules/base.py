@@ -166,6 +166,14 @@ class Rule:
         """Returns at how many places of one example a kernel is applied."""
         return 1
 
+    def filters(self, layer):
+        """Returns the first kernel of a layer as [fan_in, channels].
+
+        By default, the channels that it writes lie on its last axis.
+        """
+        kernel = keras.ops.convert_to_tensor(getattr(layer, self.kernels[0]))
+        return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
+
 
 _RULES = {}
 _OPERATION_RULES = {}
