@@ -43,16 +43,31 @@ def compact(model, graph=None, keep=None, verify_on=None):
                 f"`keep`. Received: {model.name!r}, which has no masks."
             )
         masked = model
-        model, graph = masking.trace_masked(masked)
-        keep = masking.get_mask(masked, graph)
     else:
         keep = graph.check(keep)
         masked = masking.mask_model(model, graph)
         verification.verify_copy(model, masked, verify_on)
         masking.set_mask(masked, graph, keep)
-    small = shrink(model, graph, keep)
-    verification.verify(masked, small, verify_on)
+    small, _ = proven(masked, verify_on)
     return small
+
+
+def proven(masked, inputs=None):
+    """Returns `compact(masked)`, and how near it comes.
+
+    Args:
+        masked: A masked model.
+        inputs: As for `verify`.
+
+    Returns:
+        `(small, figures)`, the figures those of `verify`.
+
+    Raises:
+        VerificationError: As for `verify`.
+    """
+    model, graph = masking.trace_masked(masked)
+    small = shrink(model, graph, masking.get_mask(masked, graph))
+    return small, verification.verify(masked, small, inputs)
 
 
 def shrink(model, graph, keep):

@@ -158,7 +158,7 @@ def _finish(method, model, measures, folder, origin, clock):
     summary = {
         **_compare(model, small, measures),
         "measured_on": measures.final_data,
-        **method.report(small),
+        **method.report(),
         "uncounted": tracing.explain(small).uncounted,
         **origin,
         "seconds": clock.seconds,

@@ -174,8 +174,7 @@ def test_frozen_layers_keep_their_channels():
     assert masks[-1][run.graph.layer_units("second")].all()
     assert run.finish().get_layer("first").filters == 3
     reasons = {
-        layer["name"]: layer["reason"]
-        for layer in run.report(run.finish())["layers"]
+        layer["name"]: layer["reason"] for layer in run.report()["layers"]
     }
     assert reasons["first"] == ""
     assert reasons["second"] == "asked for by the user"
@@ -219,7 +218,7 @@ def test_layers_of_the_report_are_those_of_the_model():
     run = started(method(budgets.Budget(units=7)))
     turned(run)
     small = run.finish()
-    found = run.report(small)
+    found = run.report()
     assert found["verification"]["max_abs_output"] > 0
     for layer in found["layers"]:
         if layer["name"] in ("first", "second"):

@@ -81,11 +81,10 @@ class Method:
         """
         raise NotImplementedError(f"{type(self).__name__} needs `finish`.")
 
-    def report(self, model):
+    def report(self):
         """Returns entries of the report that only the method knows.
 
-        Args:
-            model: What `finish` returned.
+        It comes after `finish`.
 
         Returns:
             dict with `verification` (`max_abs_difference`, `max_abs_output`)

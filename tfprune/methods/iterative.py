@@ -156,14 +156,11 @@ class Iterative(base.Method):
         }
 
     def finish(self):
-        model, graph = masking.trace_masked(self._masked)
-        keep = masking.get_mask(self._masked, graph)
-        small = compaction.shrink(model, graph, keep)
         inputs, _ = next(iter(self._dataset))
-        self._verified = verification.verify(self._masked, small, inputs)
+        small, self._verified = compaction.proven(self._masked, inputs)
         return small
 
-    def report(self, model):
+    def report(self):
         keep = masking.get_mask(self._masked, self.graph)
         return {
             "verification": self._verified,

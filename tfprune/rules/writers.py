@@ -16,7 +16,7 @@ class Writer(base.Rule):
     kernels = ("kernel",)
 
     def outputs(self, node):
-        units = self.issue(node, node.channels(self.axis(node)))
+        units = self.issue(node)
         reason = pointwise.obstacle(
             node.layer.activation, len(node.output_shapes[0]), self.axis(node)
         )
@@ -24,7 +24,7 @@ class Writer(base.Rule):
             node.freeze(units, reason)
         return [node.along(units, self.axis(node))]
 
-    def issue(self, node, inputs):
+    def issue(self, node):
         """Returns the units of the output channels, [channels]."""
         return node.new(node.output_shapes[0][self.axis(node)])
 
@@ -38,11 +38,6 @@ class Writer(base.Rule):
 
     def positions(self, node):
         return _size(node.output_shapes[0], self.axis(node))
-
-    def filters(self, layer):
-        """Returns the kernel of a layer as [fan_in, channels]."""
-        kernel = keras.ops.convert_to_tensor(getattr(layer, self.kernels[0]))
-        return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
 
 
 class Dense(Writer):
@@ -63,7 +58,8 @@ class Conv(Writer):
     input channel to a group, a channel goes with the filters that read it.
     """
 
-    def issue(self, node, inputs):
+    def issue(self, node):
+        inputs = node.channels(self.axis(node))
         groups = node.layer.groups
         if self._depthwise(node):
             return np.repeat(inputs, node.layer.filters // groups)
@@ -112,7 +108,8 @@ class ConvTranspose(Writer):
 class DepthwiseConv(Writer):
     """`DepthwiseConv1D`, `DepthwiseConv2D`: kernel `[..., in, multiplier]`."""
 
-    def issue(self, node, inputs):
+    def issue(self, node):
+        inputs = node.channels(self.axis(node))
         return np.repeat(inputs, node.layer.depth_multiplier)
 
     def axes(self, node):
