@@ -23,7 +23,7 @@ LINES = """
     masking
     tracing
     graph
-    layers gates
+    layers gates rebuilding
     program rules gradients
     schedules data models files serving replicas losses units slots
     explanation augmentation choices

@@ -5,7 +5,7 @@ import numpy as np
 
 from tfprune import graph as graph_lib
 from tfprune import masking
-from tfprune import program
+from tfprune import rebuilding
 from tfprune import verification
 from tfprune.rules import base
 
@@ -95,7 +95,7 @@ def shrink(model, graph, keep):
         args = rule.arguments(nodes[old], args, stays)
         return new(*args, **kwargs)
 
-    small = program.rebuild(model, make, call)
+    small = rebuilding.rebuild(model, make, call)
     axes = {}  # by `id` of a variable
     for layer, node in nodes.items():
         for name, units in node.axes.items():
@@ -108,7 +108,7 @@ def shrink(model, graph, keep):
                 value = np.compress(stays(units), value, axis)
         return value
 
-    program.transfer(copies, part)
+    rebuilding.transfer(copies, part)
     return small
 
 

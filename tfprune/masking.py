@@ -7,6 +7,7 @@ import numpy as np
 
 from tfprune import graph as graph_lib
 from tfprune import program
+from tfprune import rebuilding
 from tfprune import tracing
 from tfprune.layers import channel_mask
 
@@ -37,7 +38,7 @@ def mask_model(model, graph=None):
     copies, masks = {}, {}
 
     def make(layer):
-        new = copies[layer] = program.copy(layer)
+        new = copies[layer] = rebuilding.copy(layer)
         gate = gates.get(id(layer))
         if gate is None:
             return new
@@ -53,8 +54,8 @@ def mask_model(model, graph=None):
         outputs = new(*args, **kwargs)
         return masks[old](outputs) if old in masks else outputs
 
-    masked = program.rebuild(model, make, call)
-    program.transfer(copies)
+    masked = rebuilding.rebuild(model, make, call)
+    rebuilding.transfer(copies)
     return masked
 
 
@@ -125,7 +126,7 @@ def unmask(masked):
 
     def make(layer):
         layer = unwrapped(layer)
-        copies[layer] = program.copy(layer)
+        copies[layer] = rebuilding.copy(layer)
         return copies[layer]
 
     def call(old, new, args, kwargs):
@@ -135,8 +136,8 @@ def unmask(masked):
             return args[0]
         return new(*args, **old.accepted(kwargs))
 
-    plain = program.rebuild(masked, make, call)
-    program.transfer(copies)
+    plain = rebuilding.rebuild(masked, make, call)
+    rebuilding.transfer(copies)
     return plain
 
 

@@ -13,7 +13,7 @@ from tfprune import exporting
 from tfprune import identity
 from tfprune import journal
 from tfprune import measures as measures_lib
-from tfprune import program
+from tfprune import rebuilding
 from tfprune import replicas
 from tfprune import report
 from tfprune import rounds
@@ -238,4 +238,4 @@ def train(
 
 
 def _export(model, folder):
-    runs.export(program.duplicate(model), folder)
+    runs.export(rebuilding.duplicate(model), folder)

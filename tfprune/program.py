@@ -40,7 +40,7 @@ def program(model):
         ValueError: If the model is subclassed, has a `call` of its own, or is
             not built yet.
     """
-    _check(model)
+    check(model)
     calls = []
 
     def record(path, layer, args, kwargs):
@@ -54,8 +54,9 @@ def program(model):
         if not is_graph(layer):
             return record(layer.name, layer, args, kwargs)
         inner = program(layer)
-        given = flat_inputs(layer, _first(args, kwargs))
-        values = dict(zip(map(id, inner.inputs), given))
+        values = dict(
+            zip(map(id, inner.inputs), nested_inputs(layer, args, kwargs))
+        )
         replay(
             inner.calls,
             values,
@@ -66,16 +67,61 @@ def program(model):
         return tree.map_structure(lambda x: values[id(x)], inner.outputs)
 
     if isinstance(model, keras.Sequential):
-        x = y = _input_like(model.inputs[0], model.inputs[0].shape)
+        x = y = input_like(model.inputs[0], model.inputs[0].shape)
         for layer in model.layers:
             y = visit(layer, y)
         return Program([x], y, calls)
-    walked = keras.models.clone_model(
-        _uncompiled(model),
+    walked = walk(model, visit)
+    return Program(walked.inputs, walked.output, calls)
+
+
+def walk(model, visit, inputs=None):
+    """Returns a Functional model like another, made of what `visit` returns.
+
+    Args:
+        model: A Functional model.
+        visit: Function `(layer, *args, **kwargs)` that returns the outputs of
+            a call; it is given all calls in topological order.
+        inputs: List of `KerasTensor`s to begin with. Defaults to new ones.
+    """
+    if inputs is not None:
+        inputs = tree.pack_sequence_as(model.input, inputs)
+    return keras.models.clone_model(
+        # It would compile the clone too, which fails for a lambda loss.
+        keras.Model(model.input, model.output, name=model.name),
+        input_tensors=inputs,
         clone_function=lambda layer: layer,
         call_function=visit,
     )
-    return Program(walked.inputs, walked.output, calls)
+
+
+def input_like(tensor, shape):
+    """Returns a new input of the name and type of `tensor`."""
+    return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=tensor.name)
+
+
+def nested_inputs(model, args, kwargs):
+    """Returns what a nested model is called with, as `flat_inputs` does.
+
+    Args:
+        model: The nested model.
+        args: Positional arguments of the call.
+        kwargs: Its keyword arguments.
+
+    Raises:
+        ValueError: If a tensor has not the rank of the input: Keras would add
+            or remove an axis out of sight.
+    """
+    tensors = flat_inputs(model, args[0] if args else kwargs["inputs"])
+    for tensor, own in zip(tensors, model.inputs):
+        if tensor is not None and len(tensor.shape) != len(own.shape):
+            raise ValueError(
+                "A nested model must be called with tensors of the rank of its "
+                f"inputs. Received: shape {tensor.shape} for input "
+                f"{own.name!r} of shape {own.shape} of {model.name!r}. Put a "
+                "`Reshape` before it."
+            )
+    return tensors
 
 
 def flat_inputs(model, inputs):
@@ -122,104 +168,9 @@ def replay(calls, values, run):
         values.update(zip(map(id, call.outputs), outputs))
 
 
-def rebuild(model, make, call=None):
-    """Returns a new model of the same topology made of other layers.
-
-    Args:
-        model: A built Functional or Sequential model.
-        make: Function from a layer or operation to the one in its place; called
-            once for each. Nested models are rebuilt around their own layers.
-        call: Function `(old, new, args, kwargs)` that calls `new` and returns
-            its outputs. Defaults to `new(*args, **kwargs)`.
-
-    Raises:
-        ValueError: If a layer cannot be made again; names the layer.
-    """
-    _check(model)
-    made = {}  # by `id` of the old layer
-
-    def renew(layer, args, kwargs):
-        if id(layer) not in made:
-            made[id(layer)] = (
-                clone(layer, flat_inputs(layer, _first(args, kwargs)))
-                if is_graph(layer)
-                else _made(make, layer)
-            )
-        return made[id(layer)]
-
-    def call_new(layer, *args, **kwargs):
-        new = renew(layer, args, kwargs)
-        if call is None or is_graph(layer):
-            return new(*args, **kwargs)
-        return call(layer, new, args, kwargs)
-
-    def clone(model, inputs):
-        inputs = [
-            _input_like(old, new.shape)
-            for old, new in zip(model.inputs, inputs)
-        ]
-        if isinstance(model, keras.Sequential):
-            new = keras.Sequential(inputs, name=model.name)
-            for layer in model.layers:
-                before = new.outputs if new.layers else inputs
-                new.add(renew(layer, before, {}))
-            return new
-        return keras.models.clone_model(
-            _uncompiled(model),
-            input_tensors=tree.pack_sequence_as(model.input, inputs),
-            clone_function=lambda layer: layer,
-            call_function=call_new,
-        )
-
-    return clone(model, model.inputs)
-
-
-def copy(layer):
-    """Returns a new layer or operation with the same config."""
-    return type(layer).from_config(layer.get_config())
-
-
-def duplicate(model):
-    """Returns a copy of a model with weights of its own, of the same values."""
-    copies = {}
-
-    def make(layer):
-        copies[layer] = copy(layer)
-        return copies[layer]
-
-    again = rebuild(model, make)
-    transfer(copies)
-    return again
-
-
-def transfer(copies, part=lambda variable: variable):
-    """Gives the layers of a rebuilt model the weights of the old ones.
-
-    What is not trained of a layer is not trained of the new one either.
-
-    Args:
-        copies: dict from an old layer to the new one.
-        part: Function from a variable of an old layer to the value of the same
-            one of the new layer. Defaults to all of it.
-
-    Raises:
-        ValueError: If the values do not fit a new layer; names it.
-    """
-    for old, new in copies.items():
-        if not isinstance(old, keras.layers.Layer):
-            continue
-        values = [part(variable) for variable in old.weights]
-        _check_fit(old, values, new)
-        for a, value, b in zip(old.weights, values, new.weights):
-            b.assign(value)
-            b.trainable = a.trainable
-        if isinstance(new, keras.layers.Normalization):
-            new.finalize_state()
-
-
 def layers_by_path(model):
     """Returns {path: layer} of a model and all models nested in it."""
-    _check(model)
+    check(model)
     layers = {}
     for layer in model.layers:
         if is_graph(layer):
@@ -242,7 +193,12 @@ def is_graph(layer):
     return owner.__module__.startswith("keras.")
 
 
-def _check(model):
+def check(model):
+    """Raises an error if a model cannot be read.
+
+    Raises:
+        ValueError: As for `program`.
+    """
     if not isinstance(model, keras.Model):
         raise ValueError(
             "`model` must be a keras.Model of Keras 3. "
@@ -260,46 +216,6 @@ def _check(model):
         raise ValueError(
             f"`model` must be built. Received: the unbuilt {model.name!r}. "
             "Call `model.build(input_shape)` or begin it with `keras.Input`."
-        )
-
-
-def _first(args, kwargs):
-    return args[0] if args else kwargs["inputs"]
-
-
-def _input_like(tensor, shape):
-    return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=tensor.name)
-
-
-def _uncompiled(model):
-    # `clone_model` would compile the clone too, which fails for a lambda loss.
-    return keras.Model(model.input, model.output, name=model.name)
-
-
-def _made(make, layer):
-    try:
-        return make(layer)
-    except Exception as error:
-        raise ValueError(
-            f"Layer {layer.name!r} of type {type(layer).__name__} cannot be "
-            "rebuilt from its config. Give it a `get_config` that holds all "
-            "arguments of `__init__`, and register classes and functions of "
-            "your own with `keras.saving.register_keras_serializable`: a "
-            "`custom_object_scope` and `enable_unsafe_deserialization` hold "
-            f"for one thread, and a run has several. Received: {error}"
-        ) from error
-
-
-def _check_fit(layer, values, new):
-    left = [tuple(value.shape) for value in values]
-    made = [tuple(variable.shape) for variable in new.weights]
-    if left != made:
-        raise ValueError(
-            "What is left of the weights of a layer must fit the layer that "
-            f"its config makes. Received: layer {layer.name!r} of type "
-            f"{type(layer).__name__} with weights of shape {left} for those "
-            f"of shape {made}. Let its `get_config` hold all sizes, and its "
-            "rule tell by `axes` and `config` what depends on the units."
         )
 
 

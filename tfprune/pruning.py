@@ -12,7 +12,7 @@ from tfprune import exporting
 from tfprune import identity
 from tfprune import journal
 from tfprune import measures as measures_lib
-from tfprune import program
+from tfprune import rebuilding
 from tfprune import report
 from tfprune import rounds
 from tfprune import runs
@@ -171,7 +171,7 @@ def _finish(method, model, measures, folder, origin, clock):
 
 def _compare(model, small, measures):
     """Returns the figures of merit of the base and of the pruned model."""
-    models = {"base": program.duplicate(model), "pruned": small}
+    models = {"base": rebuilding.duplicate(model), "pruned": small}
     inputs = verification.random_inputs(model, batch_size=1)
     inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
     calls = {name: tf.function(m) for name, m in models.items()}

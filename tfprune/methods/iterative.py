@@ -79,14 +79,8 @@ class Iterative(base.Method):
 
     def check(self, model, dataset, loss_fn):
         graph = tracing.trace(model, self.frozen)
-        everything = np.ones(graph.num_units, bool)
-        budgets.select(
-            np.zeros(graph.num_units),
-            graph,
-            everything,
-            self.budget,
-            self.min_units,
-        )
+        scores, keep = np.zeros(graph.num_units), np.ones(graph.num_units, bool)
+        budgets.select(scores, graph, keep, self.budget, self.min_units)
         masked = masking.mask_model(model, graph)
         self.trainer.check(masked)
         slots.check(self.trainer.optimizer)
@@ -95,9 +89,7 @@ class Iterative(base.Method):
         _, trial = replicas.distribute(dataset, scorer.scores)
         trial.get_concrete_function()
         # The end of the run, at a mask that takes of every layer.
-        runs.outside_strategy(
-            compaction.compact, model, graph, graph.thinned()
-        )
+        runs.outside_strategy(compaction.compact, model, graph, graph.thinned())
 
     def start(self, model, dataset, loss_fn):
         self.graph = tracing.trace(model, self.frozen)
