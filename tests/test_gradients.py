@@ -93,26 +93,38 @@ def errors(labels, outputs):
     "loss_fn",
     [errors, lambda labels, outputs: tf.cast(labels, tf.float32)],
 )
-@pytest.mark.parametrize("tap", [gradients.no_taps, channel_mask.tapped])
-def test_loss_without_gradient_is_refused(loss_fn, tap):
+def test_loss_without_gradient_has_none(loss_fn):
+    found = gradients.backward(
+        vectors.tapped(),
+        loss_fn,
+        vectors.INPUTS,
+        vectors.LABELS,
+        tap=channel_mask.tapped,
+    )
+    assert found.gradients is None and found.tap_gradients is None
+    assert len(found.taps) == 1
     with pytest.raises(ValueError, match="must have a gradient.* Received: a"):
-        gradients.backward(
-            vectors.tapped(), loss_fn, vectors.INPUTS, vectors.LABELS, tap
-        )
+        gradients.required(found.gradients)
 
 
 def test_regularizer_gives_no_gate_a_gradient():
     inputs = keras.Input((4,))
     dense = layers.Dense(3, kernel_regularizer="l2")
     model = keras.Model(inputs, channel_mask.ChannelMask(dense, (3,))(inputs))
-    with pytest.raises(ValueError, match="must have a gradient"):
-        gradients.backward(
-            model,
-            errors,
-            vectors.INPUTS,
-            vectors.LABELS,
-            tap=channel_mask.tapped,
-        )
+    found = gradients.backward(
+        model, errors, vectors.INPUTS, vectors.LABELS, tap=channel_mask.tapped
+    )
+    assert found.tap_gradients is None
+    assert gradients.required(found.gradients) is found.gradients
+
+
+def test_model_without_weights_to_train_has_no_gradients():
+    model = vectors.tapped()
+    model.trainable = False
+    found = gradients.backward(
+        model, losses.CrossEntropy(), vectors.INPUTS, vectors.LABELS
+    )
+    assert found.gradients == found.tap_gradients == []
 
 
 def test_backward_in_inference_mode_leaves_moving_statistics():

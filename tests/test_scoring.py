@@ -10,6 +10,7 @@ from tests import strategies
 from tests import zoo
 from tfprune import budgets
 from tfprune import criteria
+from tfprune import evaluation
 from tfprune import masking
 from tfprune import scoring
 from tfprune import tracing
@@ -253,19 +254,35 @@ def test_loss_of_the_whole_batch_is_refused():
         )
 
 
+def errors(labels, outputs):
+    return tf.cast(tf.argmax(outputs, -1) != labels, tf.float32)
+
+
 def test_loss_without_gradient_is_refused():
     model = zoo.NETWORKS["plain"]()
     graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
     with pytest.raises(ValueError, match="`loss_fn` must have a gradient"):
-        scoring.score(
-            masking.mask_model(model, graph),
-            graph,
-            criteria.TaylorFO(),
-            dataset(),
-            lambda labels, outputs: tf.cast(
-                tf.argmax(outputs, -1) != labels, tf.float32
-            ),
-        )
+        scoring.score(masked, graph, criteria.TaylorFO(), dataset(), errors)
+
+
+def test_oracle_of_the_error_rate():
+    model = zoo.NETWORKS["plain"]()
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    data = dataset(8)
+    scores = scoring.score(masked, graph, criteria.Oracle(), data, errors)
+
+    def rate():
+        return evaluation.evaluate(masked, data, errors)["loss"]
+
+    unit = int(np.flatnonzero(graph.prunable)[0])
+    keep = np.ones(graph.num_units, bool)
+    keep[unit] = False
+    dense = rate()
+    masking.set_mask(masked, graph, keep)
+    change = rate() - dense
+    np.testing.assert_allclose(scores["Oracle"][unit], change, atol=1e-6)
 
 
 def test_dataset_is_read_once():

@@ -16,15 +16,16 @@ class Backward(NamedTuple):
     Attributes:
         losses: float32 [batch], the model's own losses included.
         gradients: A float32 tensor for each of `model.trainable_variables`,
-            whatever their own type.
+            whatever their own type; None if the losses depend on none.
         taps: `(layer, tensor)` pairs, in the order of the calls.
-        tap_gradients: A tensor for each tapped tensor, of its shape.
+        tap_gradients: A tensor for each tapped tensor, of its shape; None if
+            the losses depend on none.
     """
 
     losses: tf.Tensor
-    gradients: list
+    gradients: list | None
     taps: list
-    tap_gradients: list
+    tap_gradients: list | None
 
 
 def no_taps(tape):
@@ -48,10 +49,6 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
 
     Returns:
         A `Backward`; what has no influence on the losses has gradients of 0.
-
-    Raises:
-        ValueError: If the losses depend on no tap at all, or without taps on
-            no trainable variable.
     """
     with tf.GradientTape() as tape, tap(tape) as taps:
         outputs = model(inputs, training=training)
@@ -61,21 +58,24 @@ def backward(model, loss_fn, inputs, labels, tap=no_taps, training=True):
     variables = [variable.value for variable in model.trainable_variables]
     tensors = [tensor for _, tensor in taps]
     gradients, tap_gradients = tape.gradient(total, (variables, tensors))
-    _check_connected(tap_gradients or gradients)
-    gradients = _filled(gradients, variables)
-    tap_gradients = _filled(tap_gradients, tensors)
-    # Batch normalisation of no examples makes every gradient NaN, and that of
-    # an embedding is a `tf.IndexedSlices`.
-    present = tf.minimum(replicas.count_examples(losses), 1)
-    gradients = [
-        tf.math.multiply_no_nan(tf.cast(gradient, tf.float32), present)
-        for gradient in map(tf.convert_to_tensor, gradients)
-    ]
-    return Backward(losses, gradients, taps, tap_gradients)
+    return Backward(
+        losses,
+        _of_examples(_filled(gradients, variables), losses),
+        taps,
+        _filled(tap_gradients, tensors),
+    )
 
 
-def _check_connected(gradients):
-    if all(gradient is None for gradient in gradients):
+def required(gradients):
+    """Returns the gradients of a `Backward`, or of one tap, if there are any.
+
+    Args:
+        gradients: Anything, or None.
+
+    Raises:
+        ValueError: If it is None.
+    """
+    if gradients is None:
         raise ValueError(
             "`loss_fn` must have a gradient, so that a model can learn from it "
             "and its units be scored. Received: a loss that does not depend on "
@@ -83,11 +83,29 @@ def _check_connected(gradients):
             "`argmax`. Use a differentiable loss, such as "
             "`losses.CrossEntropy`."
         )
+    return gradients
 
 
 def _filled(gradients, sources):
-    """Returns gradients with zeros in place of those that are None."""
+    """Returns gradients with zeros for those that are None; None if all are."""
+    if sources and all(gradient is None for gradient in gradients):
+        return None
     return [
         tf.zeros_like(source) if gradient is None else gradient
         for gradient, source in zip(gradients, sources, strict=True)
+    ]
+
+
+def _of_examples(gradients, losses):
+    """Returns gradients as float32 tensors, 0 if there are no losses.
+
+    Batch normalisation of no examples makes every gradient NaN, and that of an
+    embedding is a `tf.IndexedSlices`.
+    """
+    if gradients is None:
+        return None
+    present = tf.minimum(replicas.count_examples(losses), 1)
+    return [
+        tf.math.multiply_no_nan(tf.cast(gradient, tf.float32), present)
+        for gradient in map(tf.convert_to_tensor, gradients)
     ]

@@ -20,6 +20,7 @@ from tfprune import masking
 from tfprune import runs
 from tfprune import scoring
 from tfprune import tracing
+from tfprune.criteria import base as criteria_lib
 
 AT_ONCE, REESTIMATED = "at once", "BN re-estimated"
 BASE = {"part": "", "criterion": "base", "removed": 0.0, "when": AT_ONCE}
@@ -104,7 +105,7 @@ def one_shot(
         return journal.read(folder / "records.jsonl")
     parts = {"all": ()} if frozen is None else frozen
     score_data = dataset if score_data is None else score_data
-    criteria = scoring.named(criteria)
+    criteria = criteria_lib.named(criteria)
     checks.check_run(model, (test_data,), loss_fn)
     _check_removed(model, parts, removed)
     _check_length("bn_batches", bn_batches, dataset)

@@ -71,6 +71,8 @@ class Pretraining:
                 model, loss_fn, inputs, labels
             )[1],
         )
+        # Traced now, so that what cannot be learnt is found before any file.
+        self._update.get_concrete_function()
         self._epoch = tf.Variable(0, dtype=tf.int64)
         self._step = tf.Variable(0, dtype=tf.int64)
 

@@ -1,5 +1,7 @@
 """Scores of units: gates of one pass over the data, read by many criteria."""
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -42,7 +44,7 @@ def score(masked, graph, criteria, dataset, loss_fn, batches=None):
     if batches is not None:
         checks.check_counts(batches=batches)
         dataset = dataset.take(batches)
-    distributed, step = replicas.distribute(dataset, scorer.scores)
+    distributed, step = replicas.distribute(dataset, scorer.pass_over)
     totals, count = dict.fromkeys(scorer.criteria, 0.0), 0
     for batch in distributed:
         if count == 0:
@@ -73,7 +75,7 @@ class Scorer:
     """
 
     def __init__(self, masked, graph, criteria, loss_fn):
-        self.criteria = named(criteria)
+        self.criteria = base.named(criteria)
         self._model = masked
         self._graph = graph
         self._loss_fn = loss_fn
@@ -88,12 +90,13 @@ class Scorer:
             path, chain = masking.mask_path(gate), _chain(self._layers, gate)
             self._gates[id(masks[path])] = path, gate, chain
 
-    def scores(self, inputs, labels):
-        """Returns {name: scores [num_units]} of a batch of all replicas."""
-        return self.reduce(self.pass_over(inputs, labels))
-
     def pass_over(self, inputs, labels):
-        """Returns {name: contributions} of a batch on the current replica."""
+        """Returns {name: scores [num_units]} of a batch, in inference mode.
+
+        Args:
+            inputs: The inputs of this replica's part of the batch.
+            labels: Their labels.
+        """
         found = gradients.backward(
             self._model,
             self._loss_fn,
@@ -102,27 +105,37 @@ class Scorer:
             tap=channel_mask.tapped,
             training=False,
         )
-        return self.contributions(
-            found.taps, found.tap_gradients, inputs, labels
-        )
+        return self.scores(found, inputs, labels)
 
-    def contributions(self, taps, tap_gradients, inputs, labels):
-        """Returns what the batch of a replica adds to the scores.
+    def scores(self, found, inputs, labels):
+        """Returns {name: scores [num_units]} of a batch of all replicas.
 
         Args:
-            taps: `(ChannelMask, output)` for each use of a gate.
-            tap_gradients: d(sum of the losses)/d(output) for each of them.
-            inputs: The inputs of the batch.
-            labels: Its labels.
-
-        Returns:
-            {name: float [batch, num_units]}, to be given to `reduce`.
+            found: The `Backward` of this replica, with taps.
+            inputs: The inputs of this replica's part of the batch.
+            labels: Their labels.
 
         Raises:
-            ValueError: If a criterion returns another shape.
+            ValueError: If a criterion returns another shape, or reads the
+                gradients and there are none.
+        """
+        return self._reduced(self.contributions(found, inputs, labels))
+
+    def contributions(self, found, inputs, labels):
+        """Returns what this replica adds: {name: float [batch, num_units]}.
+
+        Args:
+            found: As for `scores`.
+            inputs: As for `scores`.
+            labels: As for `scores`.
+
+        Raises:
+            ValueError: If a criterion returns another shape, or reads the
+                gradients and there are none.
         """
         uses = {}
-        for (layer, output), gradient in zip(taps, tap_gradients):
+        tap_gradients = found.tap_gradients or itertools.repeat(None)
+        for (layer, output), gradient in zip(found.taps, tap_gradients):
             uses.setdefault(id(layer), []).append((output, gradient))
         batch = base.Batch(
             dict(self._tap(key, pairs) for key, pairs in uses.items()),
@@ -163,17 +176,15 @@ class Scorer:
         path, gate, chain = self._gates[key]
         units = gate.node.outputs[0]
         output, gradient = (
-            tf.concat([_channels_last(x, units) for x in tensors], axis=1)
+            None
+            if tensors[0] is None
+            else tf.concat([_channels_last(x, units) for x in tensors], axis=1)
             for tensors in zip(*pairs)
         )
         return path, base.Tap(chain, output, gradient)
 
-    def reduce(self, contributions):
-        """Returns {name: scores [num_units]} from those of all replicas.
-
-        Raises:
-            ValueError: If a criterion returns another shape.
-        """
+    def _reduced(self, contributions):
+        """Returns {name: scores [num_units]} from those of all replicas."""
         replica = tf.distribute.get_replica_context()
         return {
             name: _float32(
@@ -199,36 +210,6 @@ class Scorer:
                 "Check the loss and the weights."
             )
         return scores
-
-
-def named(criteria):
-    """Returns criteria as {name: criterion}."""
-    if isinstance(criteria, base.Criterion):
-        criteria = [criteria]
-    _check_criteria(criteria)
-    if not isinstance(criteria, dict):
-        names = [criterion.name for criterion in criteria]
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"Criteria must have different names. Received: {names}. "
-                "Give a dict {name: criterion}."
-            )
-        criteria = dict(zip(names, criteria))
-    if not criteria:
-        raise ValueError(f"`criteria` must hold one. Received: {criteria}.")
-    return criteria
-
-
-def _check_criteria(criteria):
-    each = criteria.values() if isinstance(criteria, dict) else criteria
-    if not isinstance(criteria, (list, tuple, dict)) or not all(
-        isinstance(criterion, base.Criterion) for criterion in each
-    ):
-        raise ValueError(
-            "`criteria` must be a Criterion, a list of them, or a dict "
-            f"{{name: criterion}}. Received: {criteria!r}; give objects, such "
-            "as `TaylorFO()`."
-        )
 
 
 def _chain(layers, gate):

@@ -161,6 +161,9 @@ class Trainer:
 
         Returns:
             The `Backward` of this replica, and the `Update` of all.
+
+        Raises:
+            ValueError: If the loss has no gradient.
         """
         if self.distillation:
             loss_fn = self._distilled(loss_fn, inputs)
@@ -169,7 +172,11 @@ class Trainer:
         found = gradients_lib.backward(model, loss_fn, inputs, labels, tap)
         examples = replicas.count_examples(found.losses)
         batch, loss, gradients = replicas.sum_over_replicas(
-            (examples, tf.reduce_sum(found.losses), found.gradients)
+            (
+                examples,
+                tf.reduce_sum(found.losses),
+                gradients_lib.required(found.gradients),
+            )
         )
         loss /= batch
         gradients = [gradient / batch for gradient in gradients]

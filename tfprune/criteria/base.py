@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfprune import gradients
 from tfprune import graph as graph_lib
 
 
@@ -15,15 +16,24 @@ class Tap(NamedTuple):
         layers: The chain that the gate closes, such as (Conv2D, ReLU): of its
             first use, if it has several.
         output: [batch, ..., channels].
-        output_grad: [batch, ..., channels], the gradient of the sum of all
-            losses on this replica. In inference mode a row is that of the loss
-            of its example alone; a `BatchNormalization` in training mode makes
-            it depend on the other examples.
+        gradient: `output_grad`, or None if the losses do not have it.
     """
 
     layers: tuple
     output: tf.Tensor
-    output_grad: tf.Tensor
+    gradient: tf.Tensor | None
+
+    @property
+    def output_grad(self):
+        """Gradient of the sum of all losses on this replica, as the output.
+
+        In inference mode a row is that of the loss of its example alone; a
+        `BatchNormalization` in training mode makes it depend on the others.
+
+        Raises:
+            ValueError: If the losses depend on no gate by a gradient.
+        """
+        return gradients.required(self.gradient)
 
 
 class Batch(NamedTuple):
@@ -165,3 +175,33 @@ class WeightCriterion(Criterion):
                 row = None if part is None else part[tf.newaxis]
                 pairs.append((node.outputs[0], row))
         return self._by_unit(batch, pairs)
+
+
+def named(criteria):
+    """Returns criteria as {name: criterion}."""
+    if isinstance(criteria, Criterion):
+        criteria = [criteria]
+    _check_criteria(criteria)
+    if not isinstance(criteria, dict):
+        names = [criterion.name for criterion in criteria]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"Criteria must have different names. Received: {names}. "
+                "Give a dict {name: criterion}."
+            )
+        criteria = dict(zip(names, criteria))
+    if not criteria:
+        raise ValueError(f"`criteria` must hold one. Received: {criteria}.")
+    return criteria
+
+
+def _check_criteria(criteria):
+    each = criteria.values() if isinstance(criteria, dict) else criteria
+    if not isinstance(criteria, (list, tuple, dict)) or not all(
+        isinstance(criterion, Criterion) for criterion in each
+    ):
+        raise ValueError(
+            "`criteria` must be a Criterion, a list of them, or a dict "
+            f"{{name: criterion}}. Received: {criteria!r}; give objects, such "
+            "as `TaylorFO()`."
+        )

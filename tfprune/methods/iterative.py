@@ -7,6 +7,7 @@ from tfprune import budgets
 from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
+from tfprune import gradients
 from tfprune import masking
 from tfprune import replicas
 from tfprune import runs
@@ -85,8 +86,16 @@ class Iterative(base.Method):
         self.trainer.check(masked)
         slots.check(self.trainer.optimizer)
         scorer = scoring.Scorer(masked, graph, self.criterion, loss_fn)
-        # Tracing computes nothing, and finds what the criterion cannot read.
-        _, trial = replicas.distribute(dataset, scorer.scores)
+
+        def step(inputs, labels):
+            found = gradients.backward(
+                masked, loss_fn, inputs, labels, channel_mask.tapped
+            )
+            gradients.required(found.gradients)
+            return scorer.scores(found, inputs, labels)
+
+        # Tracing computes nothing, and finds what cannot be learnt or scored.
+        _, trial = replicas.distribute(dataset, step)
         trial.get_concrete_function()
         # The end of the run, at a mask that takes of every layer.
         runs.outside_strategy(compaction.compact, model, graph, graph.thinned())
@@ -211,10 +220,7 @@ class Iterative(base.Method):
             labels,
             tap=channel_mask.tapped,
         )
-        parts = self._scorer.contributions(
-            found.taps, found.tap_gradients, inputs, labels
-        )
-        (scores,) = self._scorer.reduce(parts).values()
+        (scores,) = self._scorer.scores(found, inputs, labels).values()
         return update, scores
 
     def _due(self, step):
