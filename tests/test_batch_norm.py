@@ -75,6 +75,16 @@ def test_statistics_become_the_mean_moments_of_the_batches(build):
     np.testing.assert_allclose(variance, parts.var(1).mean(0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_statistics_of_another_precision_are_reestimated(dtype):
+    model = first_norm(layers.BatchNormalization(dtype=dtype))
+    mean, _ = batch_norm.moving_statistics(model)
+    batch_norm.reestimate(model, batches(), 2)
+    assert mean.dtype == dtype
+    expected = IMAGES[:8].reshape(2, -1, 3).mean((0, 1))
+    np.testing.assert_allclose(mean, expected, rtol=1e-2)
+
+
 def test_later_layers_see_inputs_normalised_by_the_batch():
     inputs = keras.Input((4, 4, 3))
     x = layers.BatchNormalization(epsilon=0.0)(inputs)
