@@ -14,6 +14,7 @@ from tfprune import evaluation
 from tfprune import masking
 from tfprune import scoring
 from tfprune import tracing
+from tfprune.criteria import base
 
 
 def cross_entropy(labels, outputs):
@@ -363,7 +364,11 @@ class Broken(criteria.TaylorFO):
 @pytest.mark.parametrize(
     "method, change, message",
     [
-        ("reduce", tf.reduce_sum, r"`reduce` of Broken .*\[17\], .* shape \(\)"),
+        (
+            "reduce",
+            tf.reduce_sum,
+            r"`reduce` of Broken .*\[17\], .* shape \(\)",
+        ),
         (
             "reduce",
             lambda scores: scores[1:],
@@ -394,14 +399,14 @@ def test_criterion_that_returns_another_shape_is_named(method, change, message):
 def test_two_criteria_of_one_name():
     which = [criteria.WeightNorm(1), criteria.WeightNorm(2)]
     with pytest.raises(ValueError, match="different names.*'WeightNorm', 'We"):
-        scoring.named(which)
-    assert scoring.named({"one": which[0], "two": which[1]})
+        base.named(which)
+    assert base.named({"one": which[0], "two": which[1]})
 
 
 @pytest.mark.parametrize("which", [[], {}])
 def test_no_criterion(which):
     with pytest.raises(ValueError, match="must hold one. Received: {}"):
-        scoring.named(which)
+        base.named(which)
 
 
 def test_scores_that_are_not_finite_name_criterion_and_layer():
@@ -416,3 +421,14 @@ def test_scores_that_are_not_finite_name_criterion_and_layer():
         scoring.score(
             masked, graph, criteria.WeightNorm(), dataset(), cross_entropy
         )
+
+
+def test_model_with_nothing_to_prune():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(3)(inputs))
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    scores = scoring.score(
+        masked, graph, criteria.TaylorFO(), dataset(shape=(4,)), cross_entropy
+    )
+    assert scores["TaylorFO"].tolist() == [0.0] * graph.num_units

@@ -218,9 +218,9 @@ def train(
     checks.check_run(model, [dataset, *measures.datasets], loss_fn)
     exporting.check(model)
     cost = costs.cost(model)
-    pretraining.start(model, dataset, loss_fn)
     if seed is not None:
         keras.utils.set_random_seed(seed)
+    pretraining.start(model, dataset, loss_fn)
     with runs.claimed(folder, config) as own:
         clock = rounds.Clock()
         left = rounds.Rounds(pretraining, own, folder, clock, on_record)

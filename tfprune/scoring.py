@@ -144,7 +144,7 @@ class Scorer:
                 for path, gate, _ in self._gates.values()
             },
             self._layers,
-            inputs,
+            program.flat_inputs(self._model, inputs),
             labels,
             self._program,
             self._graph,

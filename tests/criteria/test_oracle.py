@@ -117,6 +117,14 @@ def test_inputs_by_name_reach_their_layers():
     check_by_brute_force(model, inputs, step=1)
 
 
+def test_inputs_by_the_keys_of_the_model_reach_their_layers():
+    b, a = keras.Input((3,), name="b"), keras.Input((3,), name="a")
+    x = layers.Dense(4)(b) * layers.Dense(4, activation="relu")(a)
+    model = keras.Model({"a": b, "b": a}, layers.Dense(2)(x))
+    inputs = dict(zip("ab", random_inputs(model).values(), strict=True))
+    check_by_brute_force(model, inputs, step=1)
+
+
 def test_half_precision_layers_are_ablated():
     inputs = keras.Input((4,))
     x = layers.Dense(5, dtype="mixed_bfloat16")(inputs)

@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     taps: dict  # {path of the gate: Tap}
     units: dict  # {path of the gate: its units, an array as in `Node`}
     layers: dict  # {path: layer of the masked model, without its mask}
-    inputs: object
+    inputs: list  # a tensor for each input of the program
     labels: object
     program: object  # the `Program` of the masked model
     graph: graph_lib.ChannelGraph
@@ -113,6 +113,8 @@ class Criterion:
         ]
         units = np.concatenate(units) if units else np.zeros(0, int)
         self._check_all_covered(batch, units)
+        if not pairs:
+            return tf.zeros((1, batch.graph.num_units))
         total = tf.math.unsorted_segment_sum(
             tf.transpose(tf.concat([part for _, part in pairs], axis=1)),
             units,

@@ -28,7 +28,8 @@ class Oracle(base.Criterion):
 
     def contributions(self, batch):
         """Returns the loss change of each example and unit."""
-        values = _inputs(batch)
+        tensors = map(id, batch.program.inputs)
+        values = dict(zip(tensors, batch.inputs, strict=True))
         program.replay(batch.program.calls, values, _run)
         base_losses = _losses(batch, values)
         parts, units = [], []
@@ -66,15 +67,6 @@ def _groups(batch):
     for unit in np.flatnonzero(batch.graph.prunable).tolist():
         groups[tuple(paths[unit])].append(unit)
     return groups
-
-
-def _inputs(batch):
-    """Returns the inputs by the `id` of their symbolic tensors."""
-    inputs, tensors = batch.inputs, batch.program.inputs
-    names = [tensor.name for tensor in tensors]
-    if isinstance(inputs, dict) and inputs.keys() == set(names):
-        inputs = [inputs[name] for name in names]
-    return dict(zip(map(id, tensors), tree.flatten(inputs), strict=True))
 
 
 def _run(call, *args, **kwargs):
