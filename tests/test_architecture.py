@@ -12,7 +12,8 @@ SCRIPTS = sorted((ROOT / "bin").glob("*.py"))
 # Each line may import from the lines below it.
 LINES = """
     tfprune
-    pruning pretraining one_shot
+    pruning one_shot
+    pretraining
     comparison
     methods measures rounds
     runs
@@ -24,9 +25,9 @@ LINES = """
     tracing
     graph
     layers gates rebuilding
-    program rules gradients
+    program rules gradients canonical
     schedules data models files serving replicas losses units slots
-    explanation augmentation choices
+    explanation augmentation choices constructors
 """
 LEVEL = {
     name: -line

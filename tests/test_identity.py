@@ -1,11 +1,9 @@
 """Tests for tfprune.identity."""
 
-import functools
 import json
 
 import keras
 from keras import layers
-import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -17,13 +15,15 @@ from tfprune import losses
 from tfprune import training
 
 
-class Custom:
-    """A setting of a user, who keeps an argument to himself."""
+class Renamed:
+    """A loss that does not keep its argument under its name."""
 
-    def __init__(self, public, private=1):
-        self.public = public
-        self._private = private
-        self.found = object()
+    def __init__(self, gamma):
+        self.g = gamma
+
+
+def scaled(factor):
+    return lambda labels, outputs: factor * outputs
 
 
 def network(filters=4, strides=1, activation="relu", shortcut=False):
@@ -122,19 +122,46 @@ def test_methods_differ(change):
     "one, other",
     [
         (losses.CrossEntropy(), losses.CrossEntropy(0.1)),
-        (np.mean, np.sum),
-        (functools.partial(np.sum, axis=1), functools.partial(np.sum, axis=2)),
-        (np.zeros(3), np.ones(3)),
-        (np.float32(1), np.float32(2)),
-        (Custom(1), Custom(2)),
-        (Custom(1, 1), Custom(1, 2)),
+        (scaled(1), scaled(2)),
         (tiny_run.dataset(), tiny_run.dataset().take(1)),
+        (None, tiny_run.dataset()),
         (network(4), network(5)),
+        (network(4), network(4)),  # of other weights
     ],
 )
 def test_values_differ(one, other):
     assert described(value=one) == described(value=one)
     assert described(value=one) != described(value=other)
+
+
+def test_model_itself_among_the_settings_has_no_weights():
+    def penalty(model):
+        return lambda labels, outputs: sum(model.losses)
+
+    one, other = network(), network()
+    assert described(one, loss_fn=penalty(one)) == described(
+        other, loss_fn=penalty(other)
+    )
+
+
+def test_no_dataset_is_read():
+    def examples():
+        raise AssertionError("An example was read.")
+        yield
+
+    dataset = tf.data.Dataset.from_generator(
+        examples, output_signature=tf.TensorSpec([4])
+    )
+    text = identity.describe(network(), dataset, False, test_data=dataset)
+    assert "(4,)" in json.loads(text)["dataset"]
+    assert json.loads(text)["test_data"] == json.loads(text)["dataset"]
+
+
+def test_setting_that_cannot_be_described_is_named():
+    with pytest.raises(
+        ValueError, match="`loss_fn` with an object of Renamed.*pass `config`"
+    ):
+        described(loss_fn=Renamed(2.0))
 
 
 def test_schedule_without_a_config():
