@@ -204,6 +204,13 @@ def test_settings_tell_sweeps_apart(tmp_path):
         sweep(tmp_path, removed=(0.5,), frozen=None)
 
 
+def test_sweep_of_other_test_data_is_refused(tmp_path):
+    sweep(tmp_path, removed=(0.2,))
+    other = data.digits("test", batch_size=9)
+    with pytest.raises(ValueError, match='(?s)configuration.*"test_data"'):
+        sweep(tmp_path, removed=(0.2,), test_data=other)
+
+
 def test_scores_of_another_sweep_are_refused(tmp_path):
     (tmp_path / "records.jsonl").touch()
     with pytest.raises(ValueError, match="holds records.jsonl but no run.json"):

@@ -104,6 +104,13 @@ def test_another_configuration_is_refused(tmp_path):
         train(tmp_path, epochs=1, config="epochs = 1")
 
 
+@pytest.mark.parametrize("name", ["validation_data", "test_data"])
+def test_other_data_is_refused(tmp_path, name):
+    train(tmp_path, epochs=1)
+    with pytest.raises(ValueError, match=f'(?s)configuration.*"{name}"'):
+        train(tmp_path, epochs=1, **{name: dataset().take(1)})
+
+
 @pytest.mark.parametrize("devices", [["CPU:0"], ["CPU:0", "CPU:1"]])
 def test_trains_on_replicas(tmp_path, devices):
     # Collectives of a second strategy in one process collide with the first's.

@@ -280,6 +280,8 @@ def test_run_of_another_configuration_is_refused(finished):
         ("method", lambda: tiny_run.method(0.06)),
         ("loss_fn", lambda: losses.CrossEntropy(0.1)),
         ("dataset", lambda: tiny_run.dataset().take(2)),
+        ("validation_data", lambda: tiny_run.dataset().take(2)),
+        ("test_data", tiny_run.dataset),
         ("model", tiny_run.network),  # of other weights
     ],
 )

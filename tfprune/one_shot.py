@@ -70,7 +70,10 @@ def one_shot(
             `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the sweep was set up; one in the same folder
             with another text is refused. Defaults to None: that of
-            `identity.describe`, of all that the sweep depends on.
+            `identity.describe`, which takes in the model, its weights, all
+            settings, and of each dataset the length and the types and shapes
+            of its elements. It reads no example: pass a text of your own to
+            tell data apart.
         command: The command line, for the report. Defaults to None.
         on_record: Function that is called with each new record and
             `(records, all)`, how many there are by now and at the end.
@@ -98,6 +101,7 @@ def one_shot(
             score_data=score_data,
             score_batches=score_batches,
             bn_batches=bn_batches,
+            test_data=test_data,
             seed=seed,
         )
     if runs.is_finished(folder, config):

@@ -186,8 +186,10 @@ def train(
             `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the run was set up; a run in the same folder
             with another text is refused. Defaults to None: that of
-            `identity.describe`, of all that the run depends on but the first
-            weights of the model.
+            `identity.describe`, which takes in the model without its weights,
+            all settings, and of each dataset the length and the types and
+            shapes of its elements. It reads no example: pass a text of your
+            own to tell data apart.
         command: The command line of the run, for the report. Defaults to None.
         on_record: Function that is called with the record of each epoch and
             `(epoch, epochs)`. Defaults to None.
@@ -209,6 +211,8 @@ def train(
             trained=False,
             pretraining=pretraining,
             loss_fn=loss_fn,
+            validation_data=validation_data,
+            test_data=test_data,
             seed=seed,
         )
     if runs.is_finished(folder, config):

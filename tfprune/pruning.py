@@ -70,8 +70,10 @@ def prune(
             `keras.utils.set_random_seed`. Defaults to None: not set.
         config: Text that says how the run was set up; a run in the same folder
             with another text is refused. Defaults to None: that of
-            `identity.describe`, of all that the run depends on. The weights of
-            the model count unless there is a `pretraining`.
+            `identity.describe`, which takes in the model, its weights unless
+            there is a `pretraining`, all settings, and of each dataset the
+            length and the types and shapes of its elements. It reads no
+            example: pass a text of your own to tell data apart.
         command: The command line of the run, for the report. Defaults to None.
         on_record: Function that is called with the record of each round and
             `method.progress`; before, with those of the pretraining. Defaults
@@ -99,6 +101,8 @@ def prune(
             method=method,
             pretraining=pretraining,
             loss_fn=loss_fn,
+            validation_data=validation_data,
+            test_data=test_data,
             seed=seed,
         )
     if runs.is_finished(folder, config):
