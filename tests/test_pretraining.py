@@ -153,6 +153,26 @@ def test_loss_that_is_not_finite(tmp_path):
     assert not (tmp_path / "report.json").exists()
 
 
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    def enormous(labels, outputs):
+        return 1e6 * losses.CrossEntropy()(labels, outputs)
+
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [6], [1e-7, 3e38]
+    )
+    with pytest.raises(
+        FloatingPointError, match=r"must be finite. Received: 'dense.* step 8\."
+    ):
+        train(tmp_path, trained=trainer(rate), loss_fn=enormous)
+    (record,) = journal.read(tmp_path / "records.jsonl")
+    assert record["step"] == 4
+    saved = tf.train.list_variables(tmp_path / "checkpoints")
+    for name, _ in saved:
+        if name.startswith("model/"):
+            value = tf.train.load_variable(tmp_path / "checkpoints", name)
+            assert np.all(np.isfinite(value))
+
+
 def test_dataset_without_an_end_is_refused(tmp_path):
     with pytest.raises(ValueError, match="must end for `epochs` to be count"):
         train(tmp_path / "run", data=dataset().repeat())

@@ -529,6 +529,41 @@ def test_checkpoints_stay_when_the_loss_is_not_finite(tmp_path):
         assert np.all(np.isfinite(values))
 
 
+class Enormous:
+    """A loss that is finite, as its gradient is."""
+
+    def __call__(self, labels, outputs):
+        return 1e6 * losses.CrossEntropy()(labels, outputs)
+
+
+def overflowing(steps):
+    """Returns a learning rate of which the step after `steps` overflows."""
+    return keras.optimizers.schedules.PiecewiseConstantDecay(
+        [steps - 1], [5e-8, 3e38]
+    )
+
+
+@pytest.mark.parametrize("devices", [["CPU:0"], ["CPU:0", "CPU:1"]])
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, devices):
+    strategy = tf.distribute.MirroredStrategy(
+        devices, tf.distribute.ReductionToOneDevice()
+    )
+    with strategy.scope():
+        with pytest.raises(
+            FloatingPointError,
+            match=r"must be finite. Received: 'conv2d\S*/kernel'.* step 4\.",
+        ):
+            tiny_run.run(
+                tmp_path,
+                method=tiny_run.method(overflowing(3)),
+                loss_fn=Enormous(),
+            )
+    assert [r["step"] for r in records(tmp_path)] == [2]
+    assert not (tmp_path / "checkpoints" / "ckpt-4.index").exists()
+    for values in state(tmp_path).values():
+        assert np.all(np.isfinite(values))
+
+
 def test_full_disk_leaves_a_run_that_can_be_finished(
     tmp_path, finished, monkeypatch
 ):

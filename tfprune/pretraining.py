@@ -129,7 +129,7 @@ class Pretraining:
 
         Raises:
             ValueError: As for `step`.
-            FloatingPointError: As for `step`.
+            FloatingPointError: As for `step` and `Rounds`.
         """
         for _ in range(self.progress[0]):
             iter(self._dataset)
@@ -200,7 +200,8 @@ def train(
     Raises:
         ValueError: If model, data, settings or folder do not fit, before any
             training; nothing is written.
-        FloatingPointError: If the loss is not finite; checkpoints stay.
+        FloatingPointError: If the loss or a weight is not finite; checkpoints
+            stay.
         OSError: If the folder cannot be written, or no checkpoint in it read.
     """
     folder = pathlib.Path(output_dir)

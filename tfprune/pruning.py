@@ -85,7 +85,8 @@ def prune(
     Raises:
         ValueError: If model, data, settings or folder do not fit, before any
             training; nothing is written.
-        FloatingPointError: If a loss is not finite; checkpoints stay.
+        FloatingPointError: If a loss or weight is not finite; checkpoints
+            stay.
         OSError: If the folder cannot be written, or no checkpoint in it read.
         VerificationError: If the final model does not compute what the masked
             one does.

@@ -4,6 +4,7 @@ import itertools
 import time
 
 from absl import logging
+import numpy as np
 import tensorflow as tf
 
 from tfprune import journal
@@ -59,6 +60,12 @@ class Rounds:
         self._machine = machine
         self._clock = clock
         self._on_record = on_record
+        self._numbers = [
+            variable
+            for variable in itertools.chain(*machine.state.values())
+            if variable.dtype.is_floating
+        ]
+        self._are_finite = tf.function(self._finite, autograph=False)
         self._writer = tf.summary.create_file_writer(str(folder / "logs"))
         self._checkpoint = tf.train.Checkpoint(
             seconds=clock.saved, **machine.state
@@ -73,12 +80,18 @@ class Rounds:
         journal.rewind(self._records, step)
 
     def __iter__(self):
-        """Does the rounds that are left; yields their numbers and records."""
+        """Does the rounds that are left; yields their numbers and records.
+
+        Raises:
+            FloatingPointError: If a weight or another number of the machine's
+                state is not finite after a round.
+        """
         done = len(journal.read(self._records))
         for number in itertools.count(done + 1):
             if self._machine.done:
                 return
             record = self._machine.step()
+            self._check_finite(record["step"])
             yield number, {**record, "seconds": self._clock.seconds}
 
     def save(self, record):
@@ -97,6 +110,25 @@ class Rounds:
         self._manager.save(checkpoint_number=record["step"])
         if self._on_record is not None:
             self._on_record(record, self._machine.progress)
+
+    def _finite(self):
+        return tf.stack(
+            [
+                tf.reduce_all(tf.math.is_finite(variable))
+                for variable in self._numbers
+            ]
+        )
+
+    def _check_finite(self, step):
+        finite = self._are_finite().numpy()
+        if not finite.all():
+            first = self._numbers[np.argmin(finite)].name.removesuffix(":0")
+            raise FloatingPointError(
+                "Weights and the state of their training must be finite. "
+                f"Received: {first!r} and {np.sum(~finite) - 1} more that are "
+                f"not after step {step}. Lower the learning rate or clip the "
+                "gradient; the last checkpoint is from before."
+            )
 
     def _restore(self, folder):
         """Goes back to the newest checkpoint; returns its step, or 0."""
