@@ -181,18 +181,21 @@ class Progress:
 def _do(function, folder, config):
     strategy = replicas.make_strategy(STRATEGY.value)
     keras.utils.set_random_seed(SEED.value)
-    with strategy.scope(), Progress() as progress:
-        gin.get_configurable(function)(
-            output_dir=str(folder),
-            seed=SEED.value,
-            config=config,
-            command=shlex.join(["python", *sys.argv]),
-            on_record=progress.show,
-        )
-    if strategy.extended.should_checkpoint:
-        files.write_text(
-            folder / "operative_config.gin", gin.operative_config_str()
-        )
+    try:
+        with strategy.scope(), Progress() as progress:
+            gin.get_configurable(function)(
+                output_dir=str(folder),
+                seed=SEED.value,
+                config=config,
+                command=shlex.join(["python", *sys.argv]),
+                on_record=progress.show,
+            )
+    finally:
+        # An export goes on to its end when it is interrupted.
+        begun = (folder / "run.json").exists()
+        if begun and strategy.extended.should_checkpoint:
+            operative = gin.operative_config_str()
+            files.write_text(folder / "operative_config.gin", operative)
 
 
 def _guarded(main, argv):

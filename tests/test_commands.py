@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 from absl import app
 from absl import flags
@@ -16,6 +17,8 @@ import pytest
 import tensorflow as tf
 
 from tfprune import exporting
+from tfprune import pruning
+from tfprune import runs
 from tfprune import models
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -182,6 +185,31 @@ def test_train_writes_a_base_model(run, tmp_path):
     code, out, _ = run(train, *arguments, "--seed=3")
     assert code == 0
     assert "Nothing to do" in out
+
+
+@pytest.mark.parametrize("moment", ["the export", "its end"])
+def test_interrupted_run_has_its_operative_config(
+    run, tmp_path, monkeypatch, moment
+):
+    """Ctrl-C reaches the main thread, while another one exports."""
+    folder = tmp_path / "run"
+
+    def interrupted(function, *args):
+        if moment == "its end":
+            runs.outside_strategy(function, *args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pruning, "runs", types.SimpleNamespace(**vars(runs)))
+        patch.setattr(pruning.runs, "outside_strategy", interrupted)
+        code, _, err = run(prune, *prune_flags(folder))
+    assert (code, err.strip()) == (1, "Stopped; the same command goes on.")
+    assert (folder / "report.json").exists() == (moment == "its end")
+    code, _, err = run(prune, *prune_flags(folder))
+    assert (code, err) == (0, "")
+    assert names(folder) == OUTPUTS
+    operative = (folder / "operative_config.gin").read_text()
+    assert "iterative.Iterative.steps = 4" in operative
 
 
 @pytest.mark.parametrize(
