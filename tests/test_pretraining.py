@@ -131,7 +131,7 @@ def test_epochs_are_a_number(epochs):
 
 
 def test_trainer_is_one():
-    with pytest.raises(ValueError, match="`trainer` must be a Trainer. Rec"):
+    with pytest.raises(ValueError, match="`trainer` must be a Trainer, made"):
         pretraining.Pretraining("sgd", 1)
 
 
@@ -144,6 +144,32 @@ def test_nothing_is_written_for_data_that_do_not_fit(tmp_path):
             loss_fn=losses.CrossEntropy(),
             output_dir=tmp_path / "run",
         )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("pretraining", 3, "be a Pretraining, .* Received: pretraining=3"),
+        ("pretraining", None, "be a Pretraining, .* Received: pretraining=Non"),
+        ("loss_fn", None, r"a function `\(labels, outputs\)`.*: loss_fn=None"),
+        ("loss_fn", losses.CrossEntropy, r"loss_fn=<class '.*CrossEntropy'>"),
+        ("seed", 1.5, r"an int from 0 to .* or None. Received: seed=1.5"),
+        ("output_dir", None, "path of a folder.*Received: output_dir=None"),
+        ("dataset", None, "must be a tf.data.Dataset .* Received: None"),
+        ("validation_data", 3, "must be a tf.data.Dataset .* Received: 3"),
+    ],
+)
+def test_wrong_argument_is_refused(tmp_path, name, value, message):
+    settings = {
+        "model": network(),
+        "dataset": dataset(),
+        "pretraining": pretraining.Pretraining(trainer(), 1),
+        "loss_fn": losses.CrossEntropy(),
+        "output_dir": tmp_path / "run",
+    }
+    with pytest.raises(ValueError, match=message):
+        pretraining.train(**(settings | {name: value}))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -258,9 +258,10 @@ def test_serves_with_tensorflow_alone(finished, tmp_path):
 # The same call again
 
 
-def test_finished_run_does_nothing(finished):
-    before = contents(finished)
+def test_finished_run_does_nothing(finished, monkeypatch):
+    before, found = contents(finished), warnings(monkeypatch)
     small = tiny_run.run(finished, config="a = 1\nb = 2")
+    assert found == [f"Nothing to do: {finished} holds a finished run."]
     assert contents(finished) == before
     for a, b in zip(small.get_weights(), weights(finished), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -308,7 +309,9 @@ def test_run_of_another_model_is_refused(again):
     assert contents(again / "checkpoints") == before
 
 
-@pytest.mark.parametrize("name", ["1/saved_model.pb", "model.keras"])
+@pytest.mark.parametrize(
+    "name", ["1/saved_model.pb", "model.keras", "report.md"]
+)
 def test_files_of_others_are_not_overwritten(tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
@@ -694,6 +697,32 @@ def test_bad_input_is_refused_and_nothing_written(
         tiny_run.run(
             tmp_path / "run", **{name: make()}, pretraining=tiny_run.base()
         )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("method", tiny_run.methods.Iterative, "method=<class '.*Iterative'>"),
+        ("method", "taylor", "must be a Method, .* Received: method='taylor'"),
+        ("method", None, "must be a Method, .* Received: method=None"),
+        ("loss_fn", None, r"a function `\(labels, outputs\)`.*: loss_fn=None"),
+        ("loss_fn", "mse", "must be a function .* Received: loss_fn='mse'"),
+        ("loss_fn", losses.CrossEntropy, r"loss_fn=<class '.*CrossEntropy'>"),
+        ("output_dir", None, "path of a folder.*Received: output_dir=None"),
+        ("pretraining", 3, "be a Pretraining, .* Received: pretraining=3"),
+        ("seed", 1.5, r"an int from 0 to .* or None. Received: seed=1.5"),
+        ("seed", -1, r"an int from 0 to .* or None. Received: seed=-1"),
+        ("seed", 2**32, "an int from 0 to .* Received: seed=4294967296"),
+        ("dataset", None, "must be a tf.data.Dataset .* Received: None"),
+        ("dataset", iter([]), "must be a tf.data.Dataset .* Received: <list"),
+        ("validation_data", 3, "must be a tf.data.Dataset .* Received: 3"),
+    ],
+)
+def test_wrong_argument_is_refused(tmp_path, name, value, message):
+    settings = {"output_dir": tmp_path / "run", name: value}
+    with pytest.raises(ValueError, match=message):
+        tiny_run.run(settings.pop("output_dir"), **settings)
     assert list(tmp_path.iterdir()) == []
 
 

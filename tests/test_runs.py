@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -33,6 +34,41 @@ def test_outputs_of_no_run_are_not_overwritten(tmp_path, name):
     (tmp_path / name).mkdir()
     with pytest.raises(ValueError, match=f"holds {name} but no run.json"):
         runs.is_finished(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "steps = 1", "[]", '"config"', "{}", "null", "\xff"]
+)
+def test_run_file_of_others_is_refused(tmp_path, text):
+    path = tmp_path / "run.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match="whose run.json is of something el"):
+        runs.is_finished(tmp_path, None)
+    assert path.read_text(encoding="latin-1") == text
+
+
+def test_finished_model_of_unregistered_layers(tmp_path):
+    class Local(layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, layers.Dense(3)(Local()(inputs)))
+    runs.export(model, tmp_path)
+    with pytest.raises(
+        ValueError, match=r"(?s)that Keras can load.*'Local'.*\nRegister class"
+    ):
+        runs.finished_model(tmp_path)
+    with keras.saving.custom_object_scope({"Local": Local}):
+        again = runs.finished_model(tmp_path)
+    ones = tf.ones((1, 2))
+    np.testing.assert_array_equal(again(ones), model(ones))
+
+
+def test_finished_run_without_its_model(tmp_path):
+    (tmp_path / "report.json").write_text("{}")
+    with pytest.raises(ValueError, match="no model.keras. Delete report.json"):
+        runs.finished_model(tmp_path)
 
 
 def test_folder_that_cannot_be_written(tmp_path):

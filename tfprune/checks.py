@@ -1,5 +1,7 @@
 """Checks before training: that model, data, loss and optimizer fit together."""
 
+import os
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -151,6 +153,55 @@ def check_optimizer(optimizer):
                 f"Received: {name}={value}; to clip, pass `clip_norm` to the "
                 "Trainer."
             )
+
+
+def check_kind(kind, **arguments):
+    """Raises an error if an argument is no object of a class.
+
+    Args:
+        kind: The class.
+        **arguments: {name: value}.
+
+    Raises:
+        ValueError: If a value is something else, such as the class itself.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, kind):
+            raise ValueError(
+                f"`{name}` must be a {kind.__name__}, made with its arguments. "
+                f"Received: {name}={value!r}."
+            )
+
+
+def check_arguments(datasets, loss_fn, output_dir, seed):
+    """Raises an error if an argument that all runs take is no such thing.
+
+    Args:
+        datasets: Each as for `check_pairs`.
+        loss_fn: A function, or an object that is called like one.
+        output_dir: A path.
+        seed: As for `keras.utils.set_random_seed`, or None.
+
+    Raises:
+        ValueError: If one of them is something else.
+    """
+    for dataset in datasets:
+        check_pairs(dataset)
+    if not callable(loss_fn) or isinstance(loss_fn, type):
+        raise ValueError(
+            "`loss_fn` must be a function `(labels, outputs)`, such as "
+            f"`tfprune.losses.CrossEntropy()`. Received: loss_fn={loss_fn!r}."
+        )
+    if not isinstance(output_dir, (str, os.PathLike)):
+        raise ValueError(
+            "`output_dir` must be the path of a folder for this run. "
+            f"Received: output_dir={output_dir!r}."
+        )
+    if seed is not None and (type(seed) is not int or not 0 <= seed < 2**32):
+        raise ValueError(
+            "`seed` must be an int from 0 to 2**32 - 1, or None. "
+            f"Received: seed={seed!r}."
+        )
 
 
 def _check_inputs(model, inputs):

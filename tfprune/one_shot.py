@@ -105,7 +105,7 @@ def one_shot(
             seed=seed,
         )
     if runs.is_finished(folder, config):
-        logging.info("Nothing to do: %s holds a finished run.", folder)
+        logging.warning("Nothing to do: %s holds a finished run.", folder)
         return journal.read(folder / "records.jsonl")
     parts = {"all": ()} if frozen is None else frozen
     score_data = dataset if score_data is None else score_data

@@ -2,7 +2,6 @@
 
 import pathlib
 
-from absl import logging
 import keras
 import numpy as np
 import tensorflow as tf
@@ -36,10 +35,7 @@ class Pretraining:
     """
 
     def __init__(self, trainer, epochs):
-        if not isinstance(trainer, training.Trainer):
-            raise ValueError(
-                f"`trainer` must be a Trainer. Received: trainer={trainer!r}."
-            )
+        checks.check_kind(training.Trainer, trainer=trainer)
         checks.check_counts(epochs=epochs)
         self.trainer = trainer
         self.epochs = epochs
@@ -204,6 +200,11 @@ def train(
             stay.
         OSError: If the folder cannot be written, or no checkpoint in it read.
     """
+    checks.check_kind(Pretraining, pretraining=pretraining)
+    measures = measures_lib.Measures(loss_fn, validation_data, test_data)
+    checks.check_arguments(
+        [dataset, *measures.datasets], loss_fn, output_dir, seed
+    )
     folder = pathlib.Path(output_dir)
     if config is None:
         config = identity.describe(
@@ -217,9 +218,7 @@ def train(
             seed=seed,
         )
     if runs.is_finished(folder, config):
-        logging.info("Nothing to do: %s holds a finished run.", folder)
-        return keras.models.load_model(folder / "model.keras")
-    measures = measures_lib.Measures(loss_fn, validation_data, test_data)
+        return runs.finished_model(folder)
     checks.check_run(model, [dataset, *measures.datasets], loss_fn)
     exporting.check(model)
     cost = costs.cost(model)

@@ -2,7 +2,6 @@
 
 import pathlib
 
-from absl import logging
 import keras
 import tensorflow as tf
 
@@ -12,6 +11,8 @@ from tfprune import exporting
 from tfprune import identity
 from tfprune import journal
 from tfprune import measures as measures_lib
+from tfprune import methods
+from tfprune import pretraining as pretraining_lib
 from tfprune import rebuilding
 from tfprune import report
 from tfprune import rounds
@@ -93,6 +94,13 @@ def prune(
         ExportError: If the SavedModel does not compute what its model does.
     """
     checks.check_counts(validation_freq=validation_freq)
+    checks.check_kind(methods.Method, method=method)
+    if pretraining is not None:
+        checks.check_kind(pretraining_lib.Pretraining, pretraining=pretraining)
+    measures = measures_lib.Measures(loss_fn, validation_data, test_data)
+    checks.check_arguments(
+        [dataset, *measures.datasets], loss_fn, output_dir, seed
+    )
     folder = pathlib.Path(output_dir)
     if config is None:
         config = identity.describe(
@@ -107,9 +115,7 @@ def prune(
             seed=seed,
         )
     if runs.is_finished(folder, config):
-        logging.info("Nothing to do: %s holds a finished run.", folder)
-        return keras.models.load_model(folder / "model.keras")
-    measures = measures_lib.Measures(loss_fn, validation_data, test_data)
+        return runs.finished_model(folder)
     checks.check_run(model, [dataset, *measures.datasets], loss_fn)
     exporting.check(model)
     if pretraining is not None:

@@ -8,6 +8,8 @@ import pathlib
 import shutil
 import tempfile
 
+from absl import logging
+import keras
 import tensorflow as tf
 
 from tfprune import exporting
@@ -18,9 +20,16 @@ OUTPUTS = (
     "base",
     "base.keras",
     "checkpoints",
+    "figures",
+    "logs",
     "model.keras",
+    "one_shot.md",
+    "one_shot.png",
+    "operative_config.gin",
     "records.jsonl",
     "report.json",
+    "report.md",
+    "scores.json",
 )
 
 
@@ -39,7 +48,7 @@ def is_finished(folder, config):
     if not path.exists():
         _check_free(folder)
         return False
-    there = json.loads(path.read_text(encoding="utf-8"))["config"]
+    there = _config(path)
     if there != config:
         raise ValueError(
             "`output_dir` must hold a run of the same configuration, or none. "
@@ -47,6 +56,36 @@ def is_finished(folder, config):
             f"or delete it.\n{_difference(there, config)}"
         )
     return (folder / "report.json").exists()
+
+
+def finished_model(folder):
+    """Returns the model of a finished run, and says that nothing was done.
+
+    Args:
+        folder: Output folder of the run.
+
+    Raises:
+        ValueError: If there is no model, or Keras cannot load it.
+    """
+    path = pathlib.Path(folder, "model.keras")
+    if not path.exists():
+        raise ValueError(
+            "A finished run must hold its model. "
+            f"Received: {str(folder)!r}, which holds report.json but no "
+            "model.keras. Delete report.json to export the model again."
+        )
+    try:
+        model = keras.models.load_model(path)
+    except Exception as error:
+        raise ValueError(
+            "The model of a finished run must be one that Keras can load. "
+            f"Received: {str(path)!r}, which fails: {error}\nRegister classes "
+            "and functions of your own with "
+            "`keras.saving.register_keras_serializable`, or name them in a "
+            "`keras.saving.custom_object_scope` around this call."
+        ) from error
+    logging.warning("Nothing to do: %s holds a finished run.", folder)
+    return model
 
 
 @contextlib.contextmanager
@@ -107,6 +146,18 @@ def export(model, folder):
         shutil.rmtree(version)
     exporting.save_keras(model, pathlib.Path(folder, "model.keras"))
     exporting.export(model, folder)
+
+
+def _config(path):
+    """Returns the configuration that `claimed` wrote."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["config"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            "`output_dir` must hold a run, or nothing in its place. "
+            f"Received: {str(path.parent)!r}, whose run.json is of something "
+            f"else ({error!r}). Choose another folder."
+        ) from error
 
 
 def _check_free(folder):

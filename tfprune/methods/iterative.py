@@ -63,7 +63,10 @@ class Iterative(base.Method):
         frozen=(),
         round_steps=100,
     ):
-        _check_kinds(criterion, budget, schedule, trainer)
+        checks.check_kind(criteria.Criterion, criterion=criterion)
+        checks.check_kind(budgets.Budget, budget=budget)
+        checks.check_kind(schedules.PruningSchedule, schedule=schedule)
+        checks.check_kind(training.Trainer, trainer=trainer)
         checks.check_counts(
             steps=steps, min_units=min_units, round_steps=round_steps
         )
@@ -248,16 +251,3 @@ class Iterative(base.Method):
             masking.variable_masks(self._masked, self.graph, keep)
         )
         return int(before.sum() - keep.sum())
-
-
-def _check_kinds(criterion, budget, schedule, trainer):
-    for name, value, kind in (
-        ("criterion", criterion, criteria.Criterion),
-        ("budget", budget, budgets.Budget),
-        ("schedule", schedule, schedules.PruningSchedule),
-        ("trainer", trainer, training.Trainer),
-    ):
-        if not isinstance(value, kind):
-            raise ValueError(
-                f"`{name}` must be a {kind.__name__}. Received: {value!r}."
-            )
