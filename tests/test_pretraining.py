@@ -173,6 +173,15 @@ def test_wrong_argument_is_refused(tmp_path, name, value, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_loss_without_gradient_is_refused(tmp_path):
+    def errors(labels, outputs):
+        return tf.cast(tf.argmax(outputs, -1) != labels, tf.float32)
+
+    with pytest.raises(ValueError, match="`loss_fn` must have a gradient"):
+        train(tmp_path / "run", loss_fn=errors)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_loss_that_is_not_finite(tmp_path):
     with pytest.raises(FloatingPointError, match="finite.*of the base train"):
         train(tmp_path, trained=trainer(1e38))

@@ -132,11 +132,7 @@ def select(
     """
     keep = graph.check(keep)
     checks.check_counts(min_units=min_units)
-    if not isinstance(budget, Budget):
-        raise ValueError(
-            f"`budget` must be a Budget. Received: {budget!r}; write it as in "
-            "`Budget(macs=0.5)`."
-        )
+    checks.check_kind(Budget, budget=budget)
     scores = _checked("`scores`", _single(scores), graph, keep)
     gauge = _Gauge(graph, budget.resource)
     target = budget._target(gauge.dense)

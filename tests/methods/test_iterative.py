@@ -478,7 +478,7 @@ def test_two_replicas_train_all_kinds_of_layers():
             schedules.ConstantSparsity(0.0, 2, 8, 2),
             "to a sparsity above 0. Received: .*'target_sparsity': 0.0",
         ),
-        (0.5, "`schedule` must be a PruningSchedule. Received: 0.5"),
+        (0.5, "`schedule` must be a PruningSchedule,.* Received: schedule=0.5"),
     ],
 )
 def test_schedules_that_cannot_work_are_refused(schedule, message):
@@ -508,7 +508,7 @@ def test_parts_of_a_wrong_type_are_refused(name, kind):
         "steps": 10,
     }
     with pytest.raises(
-        ValueError, match=f"`{name}` must be a {kind}. Received: 0.5"
+        ValueError, match=f"`{name}` must be a {kind},.* Received: {name}=0.5"
     ):
         iterative.Iterative(**(parts | {name: 0.5}))
 
