@@ -51,7 +51,8 @@ def prune(
         dataset: `tf.data.Dataset` of batched `(inputs, labels)` to train on.
             It must give the same batches in every process: seed its shuffles,
             and do not iterate over it elsewhere, as `validation_data` would.
-        method: A `Method`.
+        method: A `Method`, made for this call with a new optimizer, also where
+            the call goes on: it keeps the state of one run.
         loss_fn: Function `(labels, outputs)` to one loss per example, [batch].
         output_dir: Folder for `1/` (the SavedModel), `model.keras`,
             `report.json`, `report.md`, `figures/`, `records.jsonl`,
