@@ -321,7 +321,7 @@ def test_ranking_must_return_finite_numbers_of_units(two, ranking, message):
 @pytest.mark.parametrize("budget", [0.5, {"macs": 0.5}, None, budgets.Budget])
 def test_budget_must_be_one(two, budget):
     graph, scores = two
-    with pytest.raises(ValueError, match="`budget` must be a Budget, made with"):
+    with pytest.raises(ValueError, match="must be a Budget, made with"):
         budgets.select(scores, graph, everything(graph), budget)
 
 

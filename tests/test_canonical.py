@@ -30,6 +30,14 @@ class Colour(enum.Enum):
     BLUE = 2
 
 
+class Passing:
+    """Takes keywords that another class has named."""
+
+    def __init__(self, x=0, **kwargs):
+        self.x = x
+        self.y = kwargs.pop("y")
+
+
 class Kept:
     """Keeps one argument to himself, and finds another value later."""
 
@@ -261,6 +269,8 @@ def test_forms(value, text):
             2,
         ),
         (lambda x: functools.partial(np.sum, axis=x), 1, 2),
+        (lambda x: functools.cache(power(x)), 1, 2),
+        (lambda x: Passing(y=x), 1, 2),
         (lambda x: np.random.default_rng(x).normal, 1, 2),
     ],
 )

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfprune import batch_norm
 from tfprune import budgets
@@ -170,7 +171,7 @@ def test_scores_of_a_stopped_sweep_are_kept(finished, tmp_path, monkeypatch):
 
     def evaluate(*args):
         calls.append(args)
-        if len(calls) == 3:  # A trial, the model itself, the first mask.
+        if len(calls) == 2:
             raise Killed
         return measured(*args)
 
@@ -304,11 +305,37 @@ def test_model_without_batch_normalisation_is_measured_at_once(tmp_path):
     assert totals == [5] * 5
 
 
+def test_labels_that_are_no_classes_are_refused(tmp_path):
+    test = data.digits("test", batch_size=100)
+    good, bad = (
+        test.map(lambda x, y, extra=extra: (x, tf.cast(y, tf.float32) + extra))
+        for extra in (0.0, 0.5)
+    )
+    with pytest.raises(ValueError, match="labels of `test_data` must be class"):
+        sweep(tmp_path, test_data=good.concatenate(bad))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("test_data", None, "must be a tf.data.Dataset.* Received: None"),
+        ("output_dir", None, "path of a folder.*Received: output_dir=None"),
+        ("loss_fn", None, "must be a function .*loss_fn=None"),
+        ("seed", -1, "an int from 0 to .*seed=-1"),
+    ],
+)
+def test_wrong_argument_is_refused(tmp_path, name, value, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(**({"folder": tmp_path} | {name: value}))
+    assert not list(tmp_path.iterdir())
+
+
 def test_model_without_accuracy_is_refused(tmp_path):
     inputs = keras.Input((8, 8, 1))
     x = layers.Conv2D(4, 3)(inputs)
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(1, 3)(x))
-    with pytest.raises(ValueError, match="score for each class. Received: 'fu"):
+    with pytest.raises(ValueError, match="for each class, and.* Received: 'fu"):
         sweep(
             tmp_path,
             model=keras.Model(inputs, x),

@@ -196,7 +196,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
         [6], [1e-7, 3e38]
     )
     with pytest.raises(
-        FloatingPointError, match=r"must be finite. Received: 'dense.* step 8\."
+        FloatingPointError, match=r"stay finite. Received: 'dense.* step 8\."
     ):
         train(tmp_path, trained=trainer(rate), loss_fn=enormous)
     (record,) = journal.read(tmp_path / "records.jsonl")

@@ -125,6 +125,8 @@ def test_inputs_lie_flat_as_keras_takes_them():
         assert program.flat_inputs(model, inputs)[0] is wide
     given = program.flat_inputs(pair(True), {"p": wide, "n": narrow})
     assert given[0] is narrow and given[1] is wide
+    more = {"p": wide, "n": narrow, "a": None}
+    assert program.flat_inputs(pair(True), more) == given
 
 
 def test_inputs_of_other_names_are_refused():

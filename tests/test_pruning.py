@@ -554,7 +554,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, devices):
     with strategy.scope():
         with pytest.raises(
             FloatingPointError,
-            match=r"must be finite. Received: 'conv2d\S*/kernel'.* step 4\.",
+            match=r"must stay finite. Received: 'conv2d\S*/kernel'.* step 4\.",
         ):
             tiny_run.run(
                 tmp_path,
@@ -565,6 +565,28 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, devices):
     assert not (tmp_path / "checkpoints" / "ckpt-4.index").exists()
     for values in state(tmp_path).values():
         assert np.all(np.isfinite(values))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Shut(keras.layers.Layer):
+    """Adds a constant that is minus infinity for one channel."""
+
+    def build(self, shape):
+        self.shift = self.add_weight(
+            shape=shape[-1:], initializer="zeros", trainable=False
+        )
+        self.shift.assign([-np.inf] + [0.0] * (shape[-1] - 1))
+
+    def call(self, inputs):
+        return keras.ops.relu(inputs + self.shift)
+
+
+def test_weight_that_was_infinite_before_may_stay_so(tmp_path):
+    model = tiny_run.network()
+    y = keras.layers.Dense(6)(model.output)
+    y = keras.layers.Dense(model.output_shape[-1])(Shut()(y))
+    tiny_run.run(tmp_path, model=keras.Model(model.input, y))
+    assert (tmp_path / "report.json").exists()
 
 
 def test_full_disk_leaves_a_run_that_can_be_finished(

@@ -229,7 +229,7 @@ def test_bn_scale_names_the_layer_without_one():
         (dataset(shape=(8, 9, 3)), r"batches of the model's inputs, .* 9, 3\)"),
         (
             dataset().map(lambda x, y: (x, y + 2)),
-            r"from 0 to 2, for 3 classes\. Received: labels 3\.",
+            r"from 0 to 2, for 3 classes\. Received: labels 3;",
         ),
     ],
 )
@@ -369,6 +369,7 @@ class Broken(criteria.TaylorFO):
             tf.reduce_sum,
             r"`reduce` of Broken .*\[17\], .* shape \(\)",
         ),
+        ("reduce", lambda _: None, r"`reduce` of Broken .* shape None"),
         (
             "reduce",
             lambda scores: scores[1:],

@@ -276,9 +276,10 @@ def test_frozen_pattern_that_matches_nothing():
         tracing.trace(zoo.plain(), frozen=["nowhere"])
 
 
-def test_frozen_is_no_single_name():
-    with pytest.raises(ValueError, match=r"tuple of names. .* mean \('a',\)"):
-        tracing.trace(zoo.plain(), frozen="a")
+@pytest.mark.parametrize("frozen", ["a", 3, None])
+def test_frozen_is_a_tuple_of_names(frozen):
+    with pytest.raises(ValueError, match=r"tuple of names. .* did you mean \("):
+        tracing.trace(zoo.plain(), frozen=frozen)
 
 
 def test_only_unit_of_a_layer_stays():

@@ -133,6 +133,11 @@ def select(
     keep = graph.check(keep)
     checks.check_counts(min_units=min_units)
     checks.check_kind(Budget, budget=budget)
+    if not callable(ranking):
+        raise ValueError(
+            "`ranking` must be a function `(scores, graph, keep)`, such as "
+            f"`layer_ranking`. Received: ranking={ranking!r}."
+        )
     scores = _checked("`scores`", _single(scores), graph, keep)
     gauge = _Gauge(graph, budget.resource)
     target = budget._target(gauge.dense)

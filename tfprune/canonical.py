@@ -188,6 +188,8 @@ def _reduced(value, inner):
     except TypeError as error:
         raise ValueError(f"{value!r}: {error}") from error
     if isinstance(made, str):  # the name of a global
+        if hasattr(value, "__wrapped__") and not _can_be_imported(value):
+            return {inner(type(value)): inner(value.__wrapped__)}
         module = getattr(value, "__module__", None) or type(value).__module__
         return f"{module}.{made}"
     items = [list(each) for each in made[3:5] if each is not None]

@@ -80,6 +80,12 @@ def check_pairs(dataset):
             "The dataset must be a tf.data.Dataset that yields (inputs, "
             f"labels). Received: {dataset!r}."
         )
+    if any(spec.shape.rank is None for spec in tf.nest.flatten(element)):
+        raise ValueError(
+            "The dataset must tell how many axes its tensors have. Received: "
+            f"{element}. Map it through `tf.ensure_shape`, or give "
+            "`from_generator` an `output_signature`."
+        )
 
 
 def check_examples(model, inputs, labels, loss_fn):
@@ -118,7 +124,8 @@ def check_counts(**counts):
         ValueError: If a value is not an int of at least 1.
     """
     for name, value in counts.items():
-        if type(value) is not int or value < 1:
+        integer = isinstance(value, (int, np.integer))
+        if not integer or isinstance(value, bool) or value < 1:
             raise ValueError(
                 f"`{name}` must be an int of at least 1. "
                 f"Received: {name}={value!r}."
@@ -225,5 +232,6 @@ def _check_classes(labels, outputs):
     if outside.size:
         raise ValueError(
             f"Labels must be from 0 to {classes - 1}, for {classes} classes. "
-            f"Received: labels {', '.join(map(str, outside[:10]))}."
+            f"Received: labels {', '.join(map(str, outside[:10]))}; cast "
+            "integers that are no classes to float."
         )

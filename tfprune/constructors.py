@@ -22,7 +22,7 @@ def arguments(value):
     """
     config = _config(value)
     found = {}
-    for name in _names(type(value), config):
+    for name in _names(value, config):
         kept = _kept(value, name)
         if name in config and not callable(kept):
             kept = config[name]
@@ -42,15 +42,20 @@ def _config(value):
         return {}
 
 
-def _names(kind, config):
-    """Returns the names of the arguments of a class, in order.
+def _names(value, config):
+    """Returns the names of the arguments of an object, in order.
 
     A config is whole if it was written for the constructor or later; one that
-    is inherited may lack what the constructor was given.
+    is inherited may lack what the constructor was given. What a constructor
+    without a config passes on is known by the attributes alone.
     """
+    kind = type(value)
     _, *parameters = inspect.signature(kind.__init__).parameters.values()
     if not hasattr(kind, "get_config"):
-        return [each.name for each in parameters]
+        names = [each.name for each in parameters if each.kind not in _ANY]
+        if len(names) < len(parameters):
+            names += [x for x in vars(value) if not x.startswith("_")]
+        return dict.fromkeys(names)
     whole = _depth(kind, "get_config") <= _depth(kind, "__init__")
     named = [each.name for each in parameters if each.kind not in _ANY]
     names = config if config and whole else dict.fromkeys([*named, *config])

@@ -85,9 +85,14 @@ def one_shot(
 
     Raises:
         ValueError: If model, data, settings or folder do not fit; nothing is
-            written unless the length of the data was unknown before.
+            written unless the length of the training data was unknown.
         OSError: If the folder cannot be written.
     """
+    parts = {"all": ()} if frozen is None else frozen
+    scored_on = dataset if score_data is None else score_data
+    checks.check_arguments(
+        [dataset, scored_on, test_data], loss_fn, output_dir, seed
+    )
     folder = pathlib.Path(output_dir)
     if config is None:
         config = identity.describe(
@@ -107,15 +112,13 @@ def one_shot(
     if runs.is_finished(folder, config):
         logging.warning("Nothing to do: %s holds a finished run.", folder)
         return journal.read(folder / "records.jsonl")
-    parts = {"all": ()} if frozen is None else frozen
-    score_data = dataset if score_data is None else score_data
     criteria = criteria_lib.named(criteria)
     checks.check_run(model, (test_data,), loss_fn)
     _check_removed(model, parts, removed)
     _check_length("bn_batches", bn_batches, dataset)
     if score_batches is not None:
-        _check_length("score_batches", score_batches, score_data)
-    _measures(model, test_data.take(1), loss_fn)
+        _check_length("score_batches", score_batches, scored_on)
+    base = _measures(model, test_data, loss_fn)
     trials = _trials(model, parts, criteria, removed)
     if seed is not None:
         keras.utils.set_random_seed(seed)
@@ -126,14 +129,14 @@ def one_shot(
     def scored(part):
         masked, graph = part.masked, part.graph
         return scoring.score(
-            masked, graph, criteria, score_data, loss_fn, score_batches
+            masked, graph, criteria, scored_on, loss_fn, score_batches
         )
 
     with runs.claimed(folder, config) as own:
         notes = _Notes(folder, own, 1 + len(trials), on_record)
-        notes.catch_up(dataset, score_data)
+        notes.catch_up(dataset, scored_on)
         if BASE not in notes:
-            notes.add(BASE, measured(model))
+            notes.add(BASE, base)
         for title, names in parts.items():
             part = _Part(model, names)
             if title not in notes.scores:
@@ -230,8 +233,9 @@ def _measures(model, test_data, loss_fn):
     measures = evaluation.evaluate(model, test_data, loss_fn)
     if "accuracy" not in measures:
         raise ValueError(
-            "The model must have one output, with a score for each class. "
-            f"Received: {model.name!r}, which has no accuracy."
+            "The model must have one output, with a score for each class, and "
+            "all labels of `test_data` must be classes. "
+            f"Received: {model.name!r}, which has no accuracy on them."
         )
     return measures
 
@@ -257,7 +261,6 @@ def _check_removed(model, parts, removed):
 
 def _check_length(name, batches, dataset):
     """Raises an error if a dataset is known to hold fewer batches."""
-    checks.check_pairs(dataset)
     checks.check_counts(**{name: batches})
     length = int(dataset.cardinality())
     if 0 <= length < batches:

@@ -127,8 +127,8 @@ def nested_inputs(model, args, kwargs):
 def flat_inputs(model, inputs):
     """Returns what a model is called with in the order of its `inputs`.
 
-    Keras takes a dict by the names of the inputs where the model was not built
-    of one, and all else as it lies flat.
+    Keras takes a dict by the keys of the one that the model was built of, or by
+    the names of the inputs, and all else as it lies flat.
 
     Args:
         model: A built Functional or Sequential model.
@@ -137,17 +137,19 @@ def flat_inputs(model, inputs):
     Raises:
         ValueError: If a dict lacks an input.
     """
+    if not isinstance(inputs, dict):
+        return tree.flatten(inputs)
     of_dict = not isinstance(model, keras.Sequential) and isinstance(
         model.input, dict
     )
-    if of_dict or not isinstance(inputs, dict):
-        return tree.flatten(inputs)
-    names = [tensor.name for tensor in model.inputs]
+    names = list(model.input) if of_dict else [x.name for x in model.inputs]
     if not inputs.keys() >= set(names):
         raise ValueError(
             f"Inputs in a dict must have the names of those of the model, "
             f"{names}. Received: {sorted(inputs)}."
         )
+    if of_dict:
+        return tree.flatten({name: inputs[name] for name in names})
     return [inputs[name] for name in names]
 
 

@@ -77,6 +77,7 @@ class Rounds:
             max_to_keep=CHECKPOINTS,
         )
         step = self._restore(saved / "checkpoints")
+        self._were_finite = self._are_finite().numpy()
         journal.rewind(self._records, step)
 
     def __iter__(self):
@@ -84,7 +85,7 @@ class Rounds:
 
         Raises:
             FloatingPointError: If a weight or another number of the machine's
-                state is not finite after a round.
+                state is no longer finite after a round.
         """
         done = len(journal.read(self._records))
         for number in itertools.count(done + 1):
@@ -120,13 +121,13 @@ class Rounds:
         )
 
     def _check_finite(self, step):
-        finite = self._are_finite().numpy()
-        if not finite.all():
-            first = self._numbers[np.argmin(finite)].name.removesuffix(":0")
+        lost = np.flatnonzero(self._were_finite & ~self._are_finite().numpy())
+        if len(lost):
+            first = self._numbers[lost[0]].name.removesuffix(":0")
             raise FloatingPointError(
-                "Weights and the state of their training must be finite. "
-                f"Received: {first!r} and {np.sum(~finite) - 1} more that are "
-                f"not after step {step}. Lower the learning rate or clip the "
+                "Weights and the state of their training must stay finite. "
+                f"Received: {first!r} and {len(lost) - 1} more that are not "
+                f"after step {step}. Lower the learning rate or clip the "
                 "gradient; the last checkpoint is from before."
             )
 

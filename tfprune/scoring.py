@@ -223,14 +223,14 @@ def _chain(layers, gate):
 
 def _float32(what, values, shape):
     """Returns the numbers of a criterion, if they are of a shape."""
-    values = tf.cast(values, tf.float32)
-    if not values.shape.is_compatible_with(shape):
+    given = None if values is None else tf.convert_to_tensor(values).shape
+    if given is None or not given.is_compatible_with(shape):
         numbers = ", ".join(str(length or "batch") for length in shape)
         raise ValueError(
             f"{what} must be of shape [{numbers}], with one number for each "
-            f"unit. Received: shape {values.shape}."
+            f"unit. Received: shape {given}."
         )
-    return values
+    return tf.cast(values, tf.float32)
 
 
 def _channels_last(x, units):

@@ -42,7 +42,7 @@ def trace(model, frozen=()):
     _tie_calls(nodes, units)
     for tensor in tree.flatten(code.outputs):
         units.freeze(units_of[id(tensor)], base.OUTPUT)
-    if isinstance(frozen, str):
+    if not isinstance(frozen, (tuple, list)):
         raise ValueError(
             "`frozen` must be a tuple of names. "
             f"Received: frozen={frozen!r}; did you mean ({frozen!r},)?"
@@ -50,6 +50,7 @@ def trace(model, frozen=()):
     for pattern in frozen:
         _freeze_named(pattern, nodes, units)
     _freeze_alone(nodes, units)
+    _freeze_inside(nodes, units)
     return graph_lib.ChannelGraph(code, nodes, units)
 
 
@@ -105,6 +106,12 @@ def _broadcasts(units, shape):
 
 def _check_axes(node, rule):
     """Raises an error if the axes are not those of the layer's variables."""
+    if not isinstance(node.axes, dict):
+        raise ValueError(
+            "`axes` of a rule must return a dict {name of a variable: axes}. "
+            f"Received: {node.axes!r} from {type(rule).__name__} for layer "
+            f"{node.path!r}."
+        )
     weights = getattr(node.layer, "weights", ())
     variables = {id(x) for x in weights}
     for name in {**node.axes, **dict.fromkeys(rule.kernels)}:
@@ -180,3 +187,15 @@ def _freeze_alone(nodes, units):
         for array in node.outputs:
             if units.alone(array):
                 units.freeze(array, base.SHAPE)
+
+
+def _freeze_inside(nodes, units):
+    """Freezes units that no tensor carries: no mask could shut them."""
+    resolved, _, _ = units.numbers()
+    outside = [resolved[x] for node in nodes for x in node.outputs]
+    outside = np.unique(np.concatenate([x.ravel() for x in outside]))
+    for node in nodes:
+        for axes in node.axes.values():
+            for array in (x for x in axes if x is not None):
+                inside = array[~np.isin(resolved[array], outside)]
+                units.freeze(inside, base.INSIDE)

@@ -73,8 +73,8 @@ def random_inputs(model, batch_size=2, seed=0):
     """Returns a batch of inputs in the structure of a model's.
 
     Numbers are drawn from the standard normal distribution; integers are 0 or
-    1, which every vocabulary has; unknown sizes are 96, enough for the strides
-    of common networks.
+    1, which every vocabulary has, and strings empty; unknown sizes are 96,
+    enough for the strides of common networks.
 
     Args:
         model: A built `keras.Model`, or a `serving.Served`.
@@ -86,6 +86,8 @@ def random_inputs(model, batch_size=2, seed=0):
     def draw(spec):
         shape = [batch_size, *(length or 96 for length in spec.shape[1:])]
         dtype = keras.backend.standardize_dtype(spec.dtype)
+        if dtype == "string":
+            return np.full(shape, b"")
         if keras.backend.is_float_dtype(dtype):
             return rng.standard_normal(shape).astype(dtype)
         return rng.integers(0, 2, shape).astype(dtype)

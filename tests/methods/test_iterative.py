@@ -513,6 +513,18 @@ def test_parts_of_a_wrong_type_are_refused(name, kind):
         iterative.Iterative(**(parts | {name: 0.5}))
 
 
+@pytest.mark.parametrize(
+    "ranking, message",
+    [
+        ("global", "must be a function .* Received: ranking='global'"),
+        (lambda scores, graph, keep: scores[:2], r"`ranking` returns must be"),
+    ],
+)
+def test_ranking_is_refused_before_training(ranking, message):
+    with pytest.raises(ValueError, match=message):
+        checked(method(ranking=ranking))
+
+
 def test_unreachable_budget_is_refused_before_training():
     run = method(budgets.Budget(macs=0.01))
     with pytest.raises(ValueError, match="cannot be met.*nearest reachable is"):

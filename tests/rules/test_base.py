@@ -135,6 +135,48 @@ def test_axes_of_a_rule_must_fit(tables, name):
         tracing.trace(scaled())
 
 
+def test_axes_of_a_rule_are_a_dict(tables):
+    class Wrong(ScaleRule):
+        def axes(self, node):
+            return None
+
+    rules.register_rule(Scale, Wrong())
+    with pytest.raises(ValueError, match="`axes` of a.*dict.* None from Wrong"):
+        tracing.trace(scaled())
+
+
+class Pair(layers.Layer):
+    """Two matrices, with hidden units that no tensor carries."""
+
+    def build(self, shape):
+        self.first = self.add_weight(shape=(shape[-1], 5))
+        self.second = self.add_weight(shape=(5, 6))
+
+    def call(self, inputs):
+        return inputs @ self.first @ self.second
+
+
+class PairRule(rules.Rule):
+    def outputs(self, node):
+        return [node.new(6)]
+
+    def axes(self, node):
+        hidden = node.new(5)
+        return {
+            "first": (node.channels(), hidden),
+            "second": (hidden, node.outputs[0]),
+        }
+
+
+def test_units_that_no_tensor_carries_stay(tables):
+    rules.register_rule(Pair, PairRule())
+    inputs = keras.Input((3,))
+    x = Pair()(layers.Dense(4)(inputs))
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(2)(x)))
+    assert graph.reasons.count("inside of one layer") == 5
+    assert graph.prunable.sum() == 4 + 6
+
+
 def test_kernels_of_a_rule_must_be_among_its_axes(tables):
     class Wrong(ScaleRule):
         kernels = ("kernel",)

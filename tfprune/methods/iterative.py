@@ -83,8 +83,14 @@ class Iterative(base.Method):
 
     def check(self, model, dataset, loss_fn):
         graph = tracing.trace(model, self.frozen)
-        scores, keep = np.zeros(graph.num_units), np.ones(graph.num_units, bool)
-        budgets.select(scores, graph, keep, self.budget, self.min_units)
+        budgets.select(
+            1.0 + np.arange(graph.num_units),
+            graph,
+            np.ones(graph.num_units, bool),
+            self.budget,
+            self.min_units,
+            self.ranking,
+        )
         masked = masking.mask_model(model, graph)
         self.trainer.check(masked)
         slots.check(self.trainer.optimizer)

@@ -10,6 +10,7 @@ OUTPUT = "model output"
 NORMALISED = "normalised across channels"
 NO_RULE = "no rule for a layer it meets"
 SHAPE = "fixed by a shape"
+INSIDE = "inside of one layer"
 USER = "asked for by the user"
 
 
