@@ -5,6 +5,7 @@ from keras import layers
 import numpy as np
 import pytest
 
+from tests import versions
 from tests import zoo
 from tfprune import program
 from tfprune import rebuilding
@@ -73,6 +74,7 @@ def test_weights_that_do_not_fit_the_config_are_told():
         rebuilding.duplicate(model)
 
 
+@versions.needs_keras("3.13")
 def test_custom_object_of_another_thread_is_told():
     inputs = keras.Input((2,))
     model = keras.Model(inputs, layers.Lambda(lambda x: 2 * x)(inputs))

@@ -107,6 +107,13 @@ def _compare(masked, other, inputs, rule):
     )
     tolerance = _tolerance(other)
     for difference, largest in figures:
+        if not np.isfinite(largest):
+            raise VerificationError(
+                "Models can be compared only where their outputs are finite. "
+                f"Received: {largest} from {masked.name!r}. Look for weights "
+                "that are not finite, and for operations such as `log` that "
+                "random inputs do not suit."
+            )
         if not _equal(difference, largest, tolerance):
             raise VerificationError(
                 f"{rule}, up to {tolerance} of the largest output, "
