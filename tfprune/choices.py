@@ -23,7 +23,8 @@ class Choice:
     def __init__(self, scores, graph, keep, min_units):
         self._keep = keep
         self._min_units = min_units
-        self._layers, self._layers_of = _layers(graph)
+        self._layers = graph.unit_sets
+        self._layers_of = _layers_of(self._layers)
         units = np.flatnonzero(keep & graph.prunable)
         units = units[np.argsort(scores[units], kind="stable")]
         self._worst_first = units.tolist()
@@ -115,17 +116,10 @@ def _near(amount, limit):
     return (1 - TOLERANCE) * limit <= amount <= limit
 
 
-def _layers(graph):
-    """Returns the units of each layer, and the layers of each unit."""
-    layers, layers_of = {}, collections.defaultdict(list)
-    for node in graph.nodes:
-        for array in node.outputs:
-            units = np.unique(array[array >= 0])
-            layers.setdefault(units.tobytes(), units)
-    for number, units in enumerate(layers.values()):
+def _layers_of(layers):
+    """Returns the numbers of the layers of each unit, {unit: tuple}."""
+    layers_of = collections.defaultdict(list)
+    for number, units in enumerate(layers):
         for unit in units.tolist():
             layers_of[unit].append(number)
-    return (
-        list(layers.values()),
-        {unit: tuple(numbers) for unit, numbers in layers_of.items()},
-    )
+    return {unit: tuple(numbers) for unit, numbers in layers_of.items()}

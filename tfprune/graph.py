@@ -73,6 +73,12 @@ class ChannelGraph:
         return tuple(dict.fromkeys(found))
 
     @functools.cached_property
+    def unit_sets(self):
+        """The units of every output of a layer, each set of them once."""
+        each = [np.unique(x[x >= 0]) for n in self.nodes for x in n.outputs]
+        return list({units.tobytes(): units for units in each}.values())
+
+    @functools.cached_property
     def owners(self):
         """The node that each unit is listed under, by unit: its first one."""
         owners = {}
@@ -123,13 +129,12 @@ class ChannelGraph:
             bool, [num_units]; every layer keeps a unit.
         """
         keep = np.ones(self.num_units, bool)
-        every = [np.unique(x[x >= 0]) for n in self.nodes for x in n.outputs]
-        every = {units.tobytes(): units for units in every}.values()
-        for units in every:
+        for units in self.unit_sets:
             if not keep[units].all():
                 continue
             for unit in units[self.prunable[units]]:
-                if all(keep[x].sum() > 1 for x in every if unit in x):
+                sets = [x for x in self.unit_sets if unit in x]
+                if all(keep[x].sum() > 1 for x in sets):
                     keep[unit] = False
                     break
         return keep
