@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from keras import layers
 
+from tests import counting
 from tests import zoo
 from tfprune import compaction
 from tfprune import costs
 from tfprune import masking
+from tfprune import models
 from tfprune import tracing
 from tfprune import verification
 
@@ -34,6 +36,48 @@ def test_compacted_equals_masked(name):
         assert costs.cost(small).params == small.count_params()
         if keep.sum() < graph.num_units:
             assert small.count_params() < model.count_params()
+
+
+def published(build, **kwargs):
+    """Returns a network of `tfprune.models` with random normalisations."""
+    keras.utils.set_random_seed(0)
+    model = build(**kwargs)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            for weight in layer.weights:
+                weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "build, kwargs",
+    [
+        (models.lenet5, {}),
+        (models.vgg16, {}),
+        *(
+            (build, {"shortcut": shortcut})
+            for build in (models.resnet20, models.resnet32, models.resnet56)
+            for shortcut in ("pad", "projection")
+        ),
+    ],
+)
+def test_compacted_equals_masked_for_published_networks(build, kwargs):
+    model = published(build, **kwargs)
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    inputs = verification.random_inputs(model)
+    for seed in range(5):
+        keep = zoo.random_keep(graph, seed)
+        masking.set_mask(masked, graph, keep)
+        small, figures = compaction.proven(masked, inputs)
+        largest = figures["max_abs_output"]
+        assert figures["max_abs_difference"] <= 1e-4 * largest
+        cost = costs.cost(small)
+        assert costs.cost(model, graph, keep) == cost
+        assert cost.params == small.count_params() < model.count_params()
+        assert cost.macs == counting.macs(small, inputs[:1])
 
 
 @pytest.mark.parametrize("name", zoo.NETWORKS)
