@@ -17,7 +17,6 @@ import command
 import keras
 from rich import console
 from rich import table
-import tensorflow as tf
 
 from tfprune import costs
 from tfprune import evaluation
@@ -26,12 +25,10 @@ from tfprune import one_shot
 from tfprune import pretraining
 from tfprune import pruning
 from tfprune import serving
-from tfprune import timing
-from tfprune import verification
+from tfprune import speed
 
 JSON = flags.DEFINE_string("json", None, "File to write the figures to, too.")
 
-BATCHES = (1, 8)
 COLUMNS = {
     "accuracy": ("accuracy", "{:.2%}"),
     "params": ("parameters", "{:,}"),
@@ -56,9 +53,9 @@ def main(argv):
             "macs": macs(served),
             "bytes": size(served.path),
         }
-    for batch in BATCHES:
-        for path, milliseconds in times(models, batch).items():
-            figures[path][f"cpu_ms_{batch}"] = milliseconds
+    for path, times in speed.compare(models).items():
+        for batch, each in times.items():
+            figures[path][f"cpu_ms_{batch}"] = each.cpu_ms.median
     if JSON.value:
         journal.write(JSON.value, list(figures.values()))
     console.Console().print(show(figures.values()))
@@ -110,22 +107,6 @@ def size(path):
     """Returns the bytes of a file, or of all files in a folder."""
     inside = [path] if path.is_file() else path.rglob("*")
     return sum(each.stat().st_size for each in inside if each.is_file())
-
-
-def times(models, batch):
-    """Returns {path: CPU milliseconds} for a batch of random inputs."""
-    inputs = {
-        path: tf.nest.map_structure(
-            tf.convert_to_tensor, verification.random_inputs(served, batch)
-        )
-        for path, served in models.items()
-    }
-    return timing.cpu_ms(
-        {
-            path: lambda path=path: models[path].call(inputs[path])
-            for path in models
-        }
-    )
 
 
 def show(figures):

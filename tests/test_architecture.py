@@ -17,7 +17,7 @@ LINES = """
     comparison
     methods measures rounds
     runs
-    scoring budgets training exporting report timing
+    scoring budgets training exporting report speed
     criteria checks batch_norm figures evaluation identity journal
     compaction
     verification costs
@@ -26,7 +26,7 @@ LINES = """
     graph
     layers gates rebuilding
     program rules gradients canonical
-    schedules data models files serving replicas losses units slots
+    schedules data models files serving replicas losses units slots timing
     explanation augmentation choices constructors
 """
 LEVEL = {

@@ -1,8 +1,10 @@
 """Tests for tfprune.figures."""
 
+from matplotlib import patches
 import numpy as np
 import pytest
 
+from tfprune import explanation
 from tfprune import figures
 
 SUMMARY = {
@@ -27,6 +29,51 @@ def layers(count):
         }
         for i in range(count)
     ]
+
+
+def row(name, groups, stay=0):
+    channels = sum(groups.values()) + stay
+    return explanation.Row(name, "Conv2D", channels, groups, {}, True)
+
+
+def bars(axes):
+    """Returns (row, left, width, look) of all bars that are not empty."""
+    return [
+        (
+            round(bar.get_y() + 0.4),
+            bar.get_x(),
+            bar.get_width(),
+            (bar.get_facecolor(), bar.get_hatch()),
+        )
+        for bar in axes.patches
+        if isinstance(bar, patches.Rectangle) and bar.get_width()
+    ]
+
+
+def test_groups_lie_side_by_side_in_their_look():
+    rows = [
+        row("a", {"a": 4}, 2),
+        row("b", {"b": 3}),
+        row("c", {"a": 4, "b": 3}),
+    ]
+    edges = [("a", "b"), ("a", "c"), ("b", "c")]
+    drawing = figures.groups(rows, edges)
+    (axes,) = drawing.axes
+    found = bars(axes)
+    assert [bar[:3] for bar in found] == [
+        (0, 0, 4), (0, 4, 2), (1, 0, 3), (2, 0, 4), (2, 4, 3)
+    ]
+    a, stays, b, again, more = (bar[3] for bar in found)
+    assert a == again and b == more and len({a, b, stays}) == 3
+    assert texts(axes.get_yticklabels())[2] == "c  Conv2D"
+    arrows = [x for x in axes.patches if isinstance(x, patches.FancyArrowPatch)]
+    assert len(arrows) == 1  # Only from "a" to "c".
+
+
+def test_groups_look_different_as_long_as_looks_last():
+    rows = [row(f"layer{i}", {f"layer{i}": 2}) for i in range(40)]
+    (axes,) = figures.groups(rows, []).axes
+    assert len({bar[3] for bar in bars(axes)}) == 40
 
 
 def texts(artists):

@@ -18,19 +18,29 @@ from tfprune import files
 from tfprune import report
 
 
+def times(one, eight):
+    def spread(median):
+        return {"median": median, "low": 0.9 * median, "high": 1.2 * median}
+
+    return {
+        "1": {"cpu_ms": spread(one), "wall_ms": spread(one / 2)},
+        "8": {"cpu_ms": spread(eight), "wall_ms": spread(eight / 2)},
+    }
+
+
 def summary(**changes):
     return {
         "base": {
             "accuracy": np.float64(0.9833),
             "params": np.int64(61706),
             "macs": 280000,
-            "cpu_ms": 0.6,
+            "times": times(0.6, 3.0),
         },
         "pruned": {
             "accuracy": 0.9778,
             "params": 30853,
             "macs": np.float32(112000),
-            "cpu_ms": 0.5,
+            "times": times(0.5, 1.5),
         },
         "verification": {
             "max_abs_difference": tf.constant(3.1e-7),
@@ -50,6 +60,24 @@ def summary(**changes):
                 "channels_after": 10,
                 "prunable": np.False_,
                 "reason": "model output",
+            },
+        ],
+        "explanation": [
+            {
+                "name": "conv",
+                "type": "Conv2D",
+                "channels": 16,
+                "groups": {"conv": np.int64(16)},
+                "reasons": {},
+                "counted": True,
+            },
+            {
+                "name": "logits",
+                "type": "Dense",
+                "channels": 10,
+                "groups": {},
+                "reasons": {"model output": 10},
+                "counted": True,
             },
         ],
         "measured_on": "test",
@@ -112,7 +140,7 @@ def test_json_keeps_every_entry(tmp_path):
         "accuracy": 0.9833,
         "params": 61706,
         "macs": 280000,
-        "cpu_ms": 0.6,
+        "times": times(0.6, 3.0),
     }
     assert written["pruned"]["macs"] == 112000
     assert written["verification"] == {
@@ -141,7 +169,12 @@ def test_page_shows_the_figures_of_merit(tmp_path):
         "| 40.0%, 2.50x less |"
     ) in lines
     assert (
-        "| CPU time of one example | 0.60 ms | 0.50 ms | 83.3%, 1.20x less |"
+        "| CPU time of a batch of 1 | 0.60 ms (0.54 to 0.72) "
+        "| 0.50 ms (0.45 to 0.60) | 83.3%, 1.20x less |"
+    ) in lines
+    assert (
+        "| Wall time of a batch of 8 | 1.50 ms (1.35 to 1.80) "
+        "| 0.75 ms (0.68 to 0.90) | 50.0%, 2.00x less |"
     ) in lines
     assert (
         "Verified: the masked and the compacted model differ by at most "
@@ -154,6 +187,8 @@ def test_page_shows_layers_figures_and_origin(tmp_path):
     lines = (tmp_path / "report.md").read_text().splitlines()
     assert "| conv | 16 | 4 | 25% |  |" in lines
     assert "| logits | 10 | 10 | 100% | model output |" in lines
+    assert "| conv | Conv2D | 16 | 16 | conv |  |" in lines
+    assert "| logits | Dense | 10 | 0 |  | model output |" in lines
     assert "![run](figures/run.png)" in lines
     assert "![channels](figures/channels.png)" in lines
     assert "prune.py --seed=7" in lines
@@ -163,13 +198,13 @@ def test_page_shows_layers_figures_and_origin(tmp_path):
 
 
 def test_unknown_values_are_said_to_be_unknown(tmp_path):
-    unknown = {"accuracy": float("nan"), "params": 5, "macs": 0, "cpu_ms": None}
+    known = {"params": 5, "macs": 0, "times": times(1.0, 1.0)}
+    unknown = {"accuracy": float("nan"), **known}
     report.write(tmp_path, summary(pruned=unknown), RECORDS)
     text = (tmp_path / "report.md").read_text()
     assert "| Test accuracy | 98.33% | unknown | unknown |" in text
-    assert "| CPU time of one example | 0.60 ms | unknown | unknown |" in text
     pruned = strict((tmp_path / "report.json").read_text())["pruned"]
-    assert pruned == {"accuracy": None, "params": 5, "macs": 0, "cpu_ms": None}
+    assert pruned == {"accuracy": None, **known}
 
 
 def test_accuracy_is_called_by_its_data(tmp_path):
@@ -224,7 +259,7 @@ def test_json_is_written_last(tmp_path, monkeypatch):
 
 
 def test_table_for_the_terminal():
-    screen = console.Console(file=io.StringIO(), width=100)
+    screen = console.Console(file=io.StringIO(), width=160)
     screen.print(report.table(summary()))
     text = screen.file.getvalue()
     for shown in [

@@ -308,11 +308,19 @@ def test_every_prunable_unit_may_go(name):
         assert graph.check(keep) is keep
 
 
-def test_first_reason_of_tied_units_is_kept():
+def test_first_reason_in_rank_of_tied_units_is_told():
     x = image()
     y = conv(x, 2, "a")
-    graph = traced([x], [layers.LayerNormalization()(y), y])
-    assert reasons(graph, "a") == {"normalised across channels": 2}
+    z = layers.LayerNormalization()(conv(y, 3, "b"))
+    graph = traced([x], [layers.LayerNormalization()(y), y, zoo.head(z)])
+    assert reasons(graph, "a") == {"model output": 2}
+    assert reasons(graph, "b") == {"normalised across channels": 3}
+
+
+def test_classes_are_the_model_output_whatever_normalises_them():
+    x = image()
+    y = layers.Dense(4, activation="softmax", name="out")(layers.Flatten()(x))
+    assert reasons(traced(x, y), "out") == {"model output": 4}
 
 
 # Explanations and checks
@@ -323,19 +331,48 @@ def test_explanation_covers_every_layer(name):
     model = zoo.NETWORKS[name]()
     table = tracing.explain(model)
     graph = tracing.trace(model)
-    assert [row.name for row in table] == list(
-        dict.fromkeys(call.path for call in graph.program.calls)
-    )
+    paths = dict.fromkeys(call.path for call in graph.program.calls)
+    assert [row.name for row in table] == [*graph.program.input_names, *paths]
     for row in table:
+        units = graph.layer_units(row.name)
+        units = np.concatenate(units if isinstance(units, list) else [units])
+        assert row.channels == len(units)
+        if (units >= 0).all():
+            assert row.prunable == graph.prunable[units].sum()
         assert row.prunable + sum(row.reasons.values()) == row.channels
+
+
+def test_explanation_names_the_group_of_each_channel():
+    x = image()
+    a, b = conv(x, 4, "a"), conv(x, 3, "b")
+    both = layers.Concatenate(name="both")([a, b])
+    y = layers.Add(name="sum")([conv(both, 4, "c"), a])
+    graph = traced(x, zoo.head(y))
+    groups = {row.name: row.groups for row in graph.explain()}
+    assert groups["a"] == groups["c"] == groups["sum"] == {"a": 4}
+    assert groups["both"] == {"a": 4, "b": 3}
+    rows = graph.explain()
+    assert rows[0].type == "InputLayer"
+    assert rows[0].reasons == {"model input": 2}
+    assert rows[-1].groups == {}
+
+
+def test_table_of_an_explanation_tells_some_groups_and_counts_the_rest():
+    x = image()
+    parts = [conv(x, 2, name) for name in "abcdef"]
+    joined = layers.Concatenate(name="joined")(parts)
+    table = str(tracing.explain(keras.Model(x, zoo.head(joined))))
+    (line,) = (line for line in table.splitlines() if "joined" in line)
+    assert "a (2), b (2), c (2)," in line
+    assert "2 more" in table and "f (2)" not in table
 
 
 def test_explanation_prints_as_a_table():
     text = str(tracing.explain(zoo.plain()))
     last = text.splitlines()[-2]
-    for word in ("Dense", "3", "0", "model output (3)"):
+    for word in ("Dense", "3", "0", "model output"):
         assert word in last
-    assert "the rest stays because" in text
+    assert "the rest stays" in text
 
 
 @pytest.mark.parametrize("name", ["nested", "sequential", "residual_padded"])

@@ -51,7 +51,8 @@ def test_output_that_is_not_finite_is_no_proof():
     bias = model.layers[-1].bias
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(
-        verification.VerificationError, match="only where their outputs are finite. Received: nan"
+        verification.VerificationError,
+        match="only where their outputs are finite. Received: nan",
     ):
         compaction.compact(model, graph, keep)
 

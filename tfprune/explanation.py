@@ -3,15 +3,36 @@
 from typing import NamedTuple
 
 
+TITLES = (
+    "layer",
+    "type",
+    "channels",
+    "prunable",
+    "in the groups",
+    "the rest stays because",
+)
+# So many groups of a layer are told in the table.
+SHOWN = 4
+
+
 class Row(NamedTuple):
-    """What may be pruned of one layer."""
+    """The channels of one layer: each is in a group, or stays for a reason.
+
+    A group is the prunable channels that one layer makes, and all that stay or
+    go with them; it has the name of the first layer that has them.
+    """
 
     name: str
     type: str
     channels: int
-    prunable: int
+    groups: dict  # {group: how many channels belong to it}
     reasons: dict  # {reason: how many channels stay for it}
     counted: bool  # whether the cost holds all its multiply-accumulates
+
+    @property
+    def prunable(self):
+        """How many channels may go."""
+        return sum(self.groups.values())
 
 
 class Explanation(list):
@@ -25,17 +46,16 @@ class Explanation(list):
     def __rich__(self):
         from rich import table
 
-        grid = table.Table("layer", "type")
-        for title in ("channels", "prunable"):
-            grid.add_column(title, justify="right")
-        grid.add_column("the rest stays because")
+        grid = table.Table()
+        for title in TITLES:
+            right = title in ("channels", "prunable")
+            justify = "right" if right else "left"
+            grid.add_column(title, justify=justify, overflow="fold")
         if self.uncounted:
             names = ", ".join(self.uncounted)
             grid.caption = f"Multiply-accumulates not counted: {names}"
         for row in self:
-            reasons = (f"{why} ({n})" for why, n in row.reasons.items())
-            numbers = str(row.channels), str(row.prunable)
-            grid.add_row(row.name, row.type, *numbers, ", ".join(reasons))
+            grid.add_row(*cells(row))
         return grid
 
     def __str__(self):
@@ -45,3 +65,18 @@ class Explanation(list):
         with screen.capture() as capture:
             screen.print(self)
         return capture.get()
+
+
+def cells(row):
+    """Returns a `Row` as text, a cell for each of `TITLES`."""
+    groups = _counted(row.groups, row.channels)
+    if len(groups) > SHOWN:
+        groups[SHOWN:] = [f"{len(groups) - SHOWN} more"]
+    reasons = _counted(row.reasons, row.channels)
+    numbers = str(row.channels), str(row.prunable)
+    return row.name, row.type, *numbers, ", ".join(groups), ", ".join(reasons)
+
+
+def _counted(counts, channels):
+    """Returns names with their numbers, unless one holds all channels."""
+    return [k if n == channels else f"{k} ({n})" for k, n in counts.items()]

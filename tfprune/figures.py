@@ -10,6 +10,11 @@ from matplotlib import ticker
 
 BEFORE, AFTER, FIXED = "#d3dbe6", "#1f5fa8", "#7d8794"
 PHASES = ("#1f5fa8", "#d9822b", "#2e8b57", "#8e5ea2", "#c0392b")
+GROUPS = [
+    {"color": f"C{shade}", "hatch": hatch, "edgecolor": "white"}
+    for hatch in (None, "//", "..", "xx", "--")
+    for shade in (0, 1, 2, 3, 4, 5, 6, 8, 9)  # 7 is grey.
+]
 PERCENT = functools.partial(ticker.PercentFormatter, 1)
 PANELS = {  # label, formatter and lowest value of the vertical axis
     "accuracy": ("validation accuracy", PERCENT, None),
@@ -52,6 +57,42 @@ def channels(layers):
     kinds = {"kept": AFTER, "may not be pruned": FIXED, "removed": BEFORE}
     marks = [patches.Patch(color=c, label=kind) for kind, c in kinds.items()]
     _legend(drawing, marks)
+    return drawing
+
+
+def groups(explanation, edges):
+    """Returns a drawing of the layers of a model, their channels by group.
+
+    Channels of one colour and hatching stay or go together; grey ones stay.
+
+    Args:
+        explanation: List of `Row`s of an `Explanation`.
+        edges: Pairs of layer names, of which the second reads the first; those
+            that skip a layer are drawn.
+    """
+    names = dict.fromkeys(k for row in explanation for k in row.groups)
+    looks = dict(zip(names, itertools.cycle(GROUPS)))
+    drawing = _figure(8, 1 + 0.22 * len(explanation))
+    axes = drawing.subplots()
+    for place, row in enumerate(explanation):
+        left = 0
+        for name, width in row.groups.items():
+            axes.barh(place, width, 0.8, left, **looks[name])
+            left += width
+        axes.barh(place, row.channels - left, 0.8, left, color=BEFORE)
+    most = max(row.channels for row in explanation)
+    places = {row.name: place for place, row in enumerate(explanation)}
+    for first, second in edges:
+        if places[second] > places[first] + 1:
+            _skip(axes, 1.02 * most, places[first], places[second])
+    labels = [f"{row.name}  {row.type}" for row in explanation]
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlim(0, 1.3 * most)
+    axes.set_xlabel("channels")
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    _style(axes, "x")
+    axes.set_title("Channels that stay or go together", **TITLE)
     return drawing
 
 
@@ -113,6 +154,19 @@ def sweep(panels):
     drawing.supylabel("test accuracy", fontsize=10)
     _legend(drawing, grid[0, 0].get_legend_handles_labels()[0])
     return drawing
+
+
+def _skip(axes, x, start, end):
+    """Draws a connection from one row of bars to another."""
+    bow = patches.FancyArrowPatch(
+        (x, start),
+        (x, end),
+        connectionstyle="arc,angleA=0,angleB=0,armA=18,armB=18,rad=9",
+        arrowstyle="-|>",
+        mutation_scale=8,
+        color=FIXED,
+    )
+    axes.add_patch(bow)
 
 
 def _figure(width, height):

@@ -21,13 +21,17 @@ class ChannelGraph:
         program: The `Program` that was traced.
     """
 
-    def __init__(self, code, nodes, units):
+    def __init__(self, code, inputs, nodes, units):
         resolved, shown, self.reasons = units.numbers()
+        self._inputs = {
+            name: resolved[array.ravel()] for name, array in inputs.items()
+        }
         self.program = code
         self.nodes = [node.numbered(resolved) for node in nodes]
         self.num_units = len(self.reasons)
         self.prunable = np.array([why is None for why in self.reasons], bool)
-        self._shown = {}  # The units of the first call of each layer.
+        # The units of the first call of each layer.
+        self._shown = {name: [units] for name, units in self._inputs.items()}
         for node in nodes:
             self._shown.setdefault(node.path, [shown[x] for x in node.outputs])
 
@@ -88,6 +92,17 @@ class ChannelGraph:
                     owners.setdefault(int(unit), node)
         return owners
 
+    @functools.cached_property
+    def edges(self):
+        """Pairs of layer names, of which the second reads the first."""
+        names = dict(zip(map(id, self.program.inputs), self._inputs))
+        edges = {}
+        for call in self.program.calls:
+            for tensor in call.inputs:
+                edges[names[id(tensor)], call.path] = None
+            names.update((id(tensor), call.path) for tensor in call.outputs)
+        return list(edges)
+
     def check(self, keep):
         """Returns `keep` as a bool array that removes no frozen unit.
 
@@ -141,23 +156,30 @@ class ChannelGraph:
 
     def explain(self):
         """Returns an `Explanation` with a `Row` for each layer."""
+        inputs = [
+            self._row(name, "InputLayer", units)
+            for name, units in self._inputs.items()
+        ]
         rows = {}
         for node in self.nodes:
-            units = np.concatenate([x.ravel() for x in node.outputs])
-            why = [base.SHAPE if u < 0 else self.reasons[u] for u in units]
-            reasons = dict(collections.Counter(filter(None, why)))
-            rows.setdefault(
-                node.path,
-                explanation.Row(
-                    node.path,
-                    type(node.layer).__name__,
-                    len(units),
-                    why.count(None),
-                    reasons,
-                    node.path not in self.uncounted,
-                ),
-            )
-        return explanation.Explanation(rows.values())
+            if node.path not in rows:
+                units = np.concatenate([x.ravel() for x in node.outputs])
+                kind = type(node.layer).__name__
+                rows[node.path] = self._row(node.path, kind, units)
+        return explanation.Explanation([*inputs, *rows.values()])
+
+    def _row(self, name, kind, units):
+        groups, reasons = collections.Counter(), collections.Counter()
+        for unit in units.tolist():
+            why = base.SHAPE if unit < 0 else self.reasons[unit]
+            if why is None:
+                groups[self.owners[unit].path] += 1
+            else:
+                reasons[why] += 1
+        counted = name not in self.uncounted
+        return explanation.Row(
+            name, kind, units.size, dict(groups), dict(reasons), counted
+        )
 
     def widths(self, keep):
         """Returns the channels of each layer before and after a mask.

@@ -26,6 +26,7 @@ class Program(NamedTuple):
     """The calls of a model in topological order."""
 
     inputs: list  # of `KerasTensor`
+    input_names: list  # of their layers
     outputs: object  # one `KerasTensor`, or a nest as the model returns it
     calls: list  # of `Call`
 
@@ -70,9 +71,15 @@ def program(model):
         x = y = input_like(model.inputs[0], model.inputs[0].shape)
         for layer in model.layers:
             y = visit(layer, y)
-        return Program([x], y, calls)
+        return Program([x], [x.name], y, calls)
     walked = walk(model, visit)
-    return Program(walked.inputs, walked.output, calls)
+    names = {
+        id(layer.output): layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.InputLayer)
+    }
+    names = [names[id(x)] for x in model.inputs]
+    return Program(walked.inputs, names, walked.output, calls)
 
 
 def walk(model, visit, inputs=None):

@@ -3,7 +3,6 @@
 import pathlib
 
 import keras
-import tensorflow as tf
 
 from tfprune import checks
 from tfprune import costs
@@ -17,9 +16,9 @@ from tfprune import rebuilding
 from tfprune import report
 from tfprune import rounds
 from tfprune import runs
-from tfprune import timing
+from tfprune import serving
+from tfprune import speed
 from tfprune import tracing
-from tfprune import verification
 
 
 def prune(
@@ -184,20 +183,12 @@ def _finish(method, model, measures, folder, origin, clock):
 def _compare(model, small, measures):
     """Returns the figures of merit of the base and of the pruned model."""
     models = {"base": rebuilding.duplicate(model), "pruned": small}
-    inputs = verification.random_inputs(model, batch_size=1)
-    inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
-    calls = {name: tf.function(m) for name, m in models.items()}
-    times = timing.cpu_ms(
-        {
-            name: lambda call=call: call(inputs, training=False)
-            for name, call in calls.items()
-        }
-    )
+    times = speed.compare({k: serving.served(v) for k, v in models.items()})
     return {
         name: {
             **measures.final(each),
             **costs.cost(each)._asdict(),
-            "cpu_ms": times[name],
+            "times": speed.plain(times[name]),
         }
         for name, each in models.items()
     }

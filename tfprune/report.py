@@ -11,13 +11,16 @@ from rich import console
 from rich import table as rich_table
 import tensorflow as tf
 
+from tfprune import explanation
 from tfprune import figures
 from tfprune import files
 from tfprune import journal
 
 HEADLINE = ("measure", "base", "pruned", "pruned / base")
 LAYERS = ("layer", "before", "after", "kept", "reason for the rest")
-NUMBERS = {*HEADLINE[1:], *LAYERS[1:4]}  # columns that align to the right
+CLOCKS = {"cpu_ms": "CPU time", "wall_ms": "Wall time"}
+# Columns that align to the right.
+NUMBERS = {*HEADLINE[1:], *LAYERS[1:4], "channels", "prunable"}
 
 
 def versions():
@@ -40,10 +43,12 @@ def write(folder, summary, records):
     Args:
         folder: Output folder of the run; its name is the title.
         summary: Dict with `base` and `pruned`, each of `accuracy` (fraction),
-            `params`, `macs` and `cpu_ms`; `verification` of
+            `params`, `macs` and `times`, those of `speed.plain`;
+            `verification` of
             `max_abs_difference` and `max_abs_output`; `layers`, a list of
             dicts of `name`, `channels_before`, `channels_after`, `prunable`
-            and `reason`; `measured_on`, "test" or "validation", the data of
+            and `reason`; `explanation`, the rows of an `Explanation` as
+            dicts; `measured_on`, "test" or "validation", the data of
             the accuracies, or None if there are none; `seed`, `seconds`,
             `versions`; and what else is known, like the `command`. None or NaN
             is shown as unknown.
@@ -110,8 +115,22 @@ def _headline(summary):
         *([row(*accuracy, _points_apart)] if data else []),
         row("Parameters", "params", "{:,.0f}", _ratio),
         row("Multiply-accumulates per example", "macs", "{:,.0f}", _ratio),
-        row("CPU time of one example", "cpu_ms", "{:.2f} ms", _ratio),
+        *_times(base["times"], pruned["times"]),
     ]
+
+
+def _times(base, pruned):
+    """Yields a row for each clock and batch size: medians and quartiles."""
+    for clock in ("cpu_ms", "wall_ms"):
+        title = f"{CLOCKS[clock]} of a batch of"
+        for size in base:
+            spreads = [times[size][clock] for times in (base, pruned)]
+            ratio = _ratio(*(spread["median"] for spread in spreads))
+            yield f"{title} {size}", *map(_spread, spreads), ratio
+
+
+def _spread(spread):
+    return "{median:.2f} ms ({low:.2f} to {high:.2f})".format(**spread)
 
 
 def _text(value, pattern):
@@ -151,6 +170,10 @@ def _layers(layers):
     return rows
 
 
+def _channels(rows):
+    return [explanation.cells(explanation.Row(**row)) for row in rows]
+
+
 def _rich(titles, rows):
     grid = rich_table.Table()
     for title in titles:
@@ -176,6 +199,8 @@ def _markdown(title, summary, drawings):
         *(f"![{name}](figures/{name}.png)" for name in drawings),
         "## Layers",
         grid(LAYERS, _layers(summary["layers"])),
+        "## Channels",
+        grid(explanation.TITLES, _channels(summary["explanation"])),
         "## Made by",
         *([f"```sh\n{command}\n```"] if command else []),
         grid(("what", "value"), _origin(summary)),

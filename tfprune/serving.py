@@ -18,14 +18,14 @@ class Served(NamedTuple):
         input: `tf.TensorSpec`s, structured as `call` takes the inputs.
         outputs: {name: `tf.TensorSpec`}.
         params: Number of weights that `call` reads.
-        path: The file or version folder it was read from.
+        path: The file or version folder it was read from, if any.
     """
 
     call: Callable
     input: object
     outputs: dict
     params: int
-    path: pathlib.Path
+    path: pathlib.Path | None
 
 
 def endpoint(model):
@@ -54,6 +54,22 @@ def endpoint(model):
     return tf.function(serve, input_signature=[specs], autograph=False)
 
 
+def served(model, path=None):
+    """Returns a model as `Served`.
+
+    Args:
+        model: Built Functional or Sequential model.
+        path: The file it was read from. Defaults to None.
+
+    Raises:
+        ValueError: If the model or a name cannot be served.
+    """
+    call = endpoint(model)
+    outputs = call.get_concrete_function().structured_outputs
+    (inputs,) = call.input_signature
+    return _served(call, inputs, outputs, model.weights, path)
+
+
 def load(path):
     """Reads a `.keras` file, a version folder, or the newest version in `path`.
 
@@ -69,7 +85,7 @@ def load(path):
     """
     path = pathlib.Path(path)
     if path.suffix == ".keras" and path.is_file():
-        return _load_keras(path)
+        return served(keras.saving.load_model(path, compile=False), path)
     versions = [path] if _is_saved_model(path) else _versions(path)
     if not versions:
         raise FileNotFoundError(
@@ -122,14 +138,6 @@ def _versions(path):
 
 def _is_saved_model(path):
     return (path / "saved_model.pb").is_file()
-
-
-def _load_keras(path):
-    model = keras.saving.load_model(path, compile=False)
-    call = endpoint(model)
-    outputs = call.get_concrete_function().structured_outputs
-    (inputs,) = call.input_signature
-    return _served(call, inputs, outputs, model.weights, path)
 
 
 def _load_saved_model(path):

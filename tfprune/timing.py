@@ -1,17 +1,33 @@
-"""CPU time of functions that take turns, so that noise meets all alike."""
+"""Times of functions that take turns, so that noise meets all alike."""
 
 import statistics
 import time
+from typing import NamedTuple
 
 SAMPLE_MS = 5.0
 
 
-def cpu_ms(functions, runs=20):
-    """Returns the median CPU time of functions, measured in turn: A B A B ...
+class Spread(NamedTuple):
+    """Where the middle half of some samples lies."""
 
-    All threads count. Every function is warmed up first. A sample repeats its
-    function as often as the fastest one needs for five milliseconds of wall
-    time, the same for all.
+    median: float
+    low: float  # the first quartile
+    high: float  # the third
+
+
+class Times(NamedTuple):
+    """How long a call takes."""
+
+    cpu_ms: Spread  # of all threads of the process together
+    wall_ms: Spread
+
+
+def measure(functions, runs=20):
+    """Returns the times of functions, measured in turn: A B A B ...
+
+    Every function is warmed up first. A sample repeats its function as often
+    as the fastest one needs for five milliseconds of wall time, the same for
+    all.
 
     Args:
         functions: {name: function without arguments}. A call must return only
@@ -19,7 +35,7 @@ def cpu_ms(functions, runs=20):
         runs: Number of samples of each function. Defaults to 20.
 
     Returns:
-        {name: milliseconds per call}.
+        {name: `Times` of a call}.
 
     Raises:
         ValueError: If there is no function or no run.
@@ -36,28 +52,45 @@ def cpu_ms(functions, runs=20):
     for _ in range(runs):
         for name, function in functions.items():
             samples[name].append(_sample(function, repeats))
-    return {name: statistics.median(rows) for name, rows in samples.items()}
+    return {
+        name: Times(*map(_spread, zip(*rows)))
+        for name, rows in samples.items()
+    }
+
+
+def cpu_ms(functions, runs=20):
+    """Returns the median CPU times of functions, {name: milliseconds}.
+
+    Args:
+        functions: As for `measure`.
+        runs: As for `measure`.
+
+    Raises:
+        ValueError: As for `measure`.
+    """
+    times = measure(functions, runs)
+    return {name: each.cpu_ms.median for name, each in times.items()}
 
 
 def _repeats(functions):
     """Returns how often the fastest function fits into a sample, rounded up."""
     repeats = 1
-    while min(_wall(f, repeats) for f in functions) < SAMPLE_MS:
+    while min(_sample(f, repeats)[1] * repeats for f in functions) < SAMPLE_MS:
         repeats *= 2
     return repeats
 
 
-def _wall(function, repeats):
-    """Returns the milliseconds of wall time that some calls take together."""
-    start = time.perf_counter()
-    for _ in range(repeats):
-        function()
-    return 1e3 * (time.perf_counter() - start)
-
-
 def _sample(function, repeats):
-    """Returns the milliseconds of CPU time that a call takes."""
-    start = time.process_time()
+    """Returns the milliseconds of CPU and of wall time that a call takes."""
+    before = time.process_time(), time.perf_counter()
     for _ in range(repeats):
         function()
-    return 1e3 * (time.process_time() - start) / repeats
+    after = time.process_time(), time.perf_counter()
+    return [1e3 * (b - a) / repeats for a, b in zip(before, after)]
+
+
+def _spread(samples):
+    if len(samples) == 1:
+        return Spread(*samples * 3)
+    low, _, high = statistics.quantiles(samples, method="inclusive")
+    return Spread(statistics.median(samples), low, high)

@@ -29,14 +29,16 @@ def trace(model, frozen=()):
             not fit its layer.
     """
     code = program.program(model)
-    units, nodes = units_lib.Units(), []
+    units, nodes = units_lib.Units(base.REASONS), []
     units_of = {}  # by `id` of a symbolic tensor
-    for tensor in code.inputs:
+    inputs = {}  # by the name of the layer
+    for name, tensor in zip(code.input_names, code.inputs):
         shape = tensor.shape[1:] or (1,)
         array = units.new(shape[-1] or 1)
         units.freeze(array, base.INPUT)
         lengths = (1,) * (len(tensor.shape) - 2) + (-1,)
-        units_of[id(tensor)] = array.reshape(lengths[: len(tensor.shape) - 1])
+        array = array.reshape(lengths[: len(tensor.shape) - 1])
+        units_of[id(tensor)] = inputs[name] = array
     for call in code.calls:
         nodes.append(_visit(call, units, units_of))
     _tie_calls(nodes, units)
@@ -51,7 +53,7 @@ def trace(model, frozen=()):
         _freeze_named(pattern, nodes, units)
     _freeze_alone(nodes, units)
     _freeze_inside(nodes, units)
-    return graph_lib.ChannelGraph(code, nodes, units)
+    return graph_lib.ChannelGraph(code, inputs, nodes, units)
 
 
 def explain(model):

@@ -4,9 +4,14 @@ import numpy as np
 
 
 class Units:
-    """Issues unit numbers and ties them: a union-find."""
+    """Issues unit numbers and ties them: a union-find.
 
-    def __init__(self):
+    Args:
+        reasons: All reasons to freeze a unit, the one that tells most first.
+    """
+
+    def __init__(self, reasons):
+        self._rank = {reason: rank for rank, reason in enumerate(reasons)}
         self._parent = []
         self._zero = []
         self._owned = {}
@@ -34,9 +39,9 @@ class Units:
         return first
 
     def freeze(self, units, reason):
-        """Gives units a reason to stay; the first one given is kept."""
+        """Gives units a reason to stay; of several, the first in rank."""
         for unit in np.unique(units).tolist():
-            self._reasons.setdefault(self._root(unit), reason)
+            self._keep_reason(self._root(unit), reason)
 
     def alone(self, units):
         """Whether all of `units` are tied into a single one."""
@@ -75,5 +80,8 @@ class Units:
         a, b = min(a, b), max(a, b)
         self._parent[b] = a
         if b in self._reasons:
-            reason = self._reasons.pop(b)
-            self._reasons.setdefault(a, reason)
+            self._keep_reason(a, self._reasons.pop(b))
+
+    def _keep_reason(self, root, reason):
+        known = self._reasons.get(root, reason)
+        self._reasons[root] = min(known, reason, key=self._rank.__getitem__)

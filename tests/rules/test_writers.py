@@ -117,7 +117,7 @@ def test_output_of_a_softmax_layer_is_normalised():
     inputs = keras.Input((4,))
     x = layers.Dense(3, activation="softmax", name="soft")(inputs)
     graph = tracing.trace(keras.Model(inputs, layers.Dense(2)(x)))
-    row = graph.explain()[0]
+    row = graph.explain()[1]
     assert row.reasons == {"normalised across channels": 3}
 
 

@@ -87,8 +87,9 @@ class Method:
         It comes after `finish`.
 
         Returns:
-            dict with `verification` (`max_abs_difference`, `max_abs_output`)
-            and `layers`, a list of dicts with `name`, `channels_before`,
-            `channels_after`, `prunable` and `reason`.
+            dict with `verification` (`max_abs_difference`, `max_abs_output`),
+            `layers`, a list of dicts with `name`, `channels_before`,
+            `channels_after`, `prunable` and `reason`, and `explanation`, the
+            rows of that of the graph as dicts.
         """
         raise NotImplementedError(f"{type(self).__name__} needs `report`.")

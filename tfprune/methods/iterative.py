@@ -175,6 +175,7 @@ class Iterative(base.Method):
         return {
             "verification": self._verified,
             "layers": self.graph.widths(keep),
+            "explanation": [row._asdict() for row in self.graph.explain()],
         }
 
     def _train(self):

@@ -12,6 +12,8 @@ NO_RULE = "no rule for a layer it meets"
 SHAPE = "fixed by a shape"
 INSIDE = "inside of one layer"
 USER = "asked for by the user"
+# Of several reasons for a unit the first one is told.
+REASONS = (INPUT, OUTPUT, NORMALISED, NO_RULE, SHAPE, INSIDE, USER)
 
 
 class Node:
@@ -70,7 +72,7 @@ class Node:
         return self._units.tie(*arrays)
 
     def freeze(self, units, reason):
-        """Forbids to remove `units`; the first reason of each stays."""
+        """Forbids to remove `units`; of several reasons, see `REASONS`."""
         self._units.freeze(units, reason)
         return units
 
