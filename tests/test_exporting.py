@@ -346,3 +346,56 @@ def test_save_keras_keeps_the_old_file_on_failure(tmp_path, monkeypatch):
         exporting.save_keras(model, path)
     assert path.read_bytes() == before
     assert files_in(tmp_path) == ["model.keras"]
+
+
+def small_dense():
+    inputs = keras.Input((4,))
+    x = layers.Dropout(0.5)(layers.Dense(5, activation="relu")(inputs))
+    return keras.Model(inputs, layers.Dense(3)(layers.BatchNormalization()(x)))
+
+
+def test_weights_are_constants_that_are_counted(tmp_path):
+    model = small_dense()
+    path = exporting.export(model, tmp_path)
+    loaded = tf.saved_model.load(path)
+    assert not loaded.signatures["serving_default"].variables
+    assert serving.load(path).params == model.count_params()
+    stored = sum(f.stat().st_size for f in (path / "variables").iterdir())
+    assert stored < 1000
+
+
+def test_weights_of_a_model_too_large_for_a_graph_stay_variables(
+    tmp_path, monkeypatch
+):
+    model = small_dense()
+    monkeypatch.setattr(serving, "GRAPH_BYTES", 4 * model.count_params() - 1)
+    path = exporting.export(model, tmp_path)
+    loaded = tf.saved_model.load(path)
+    variables = loaded.signatures["serving_default"].variables
+    assert len(variables) == len(model.weights)
+    served = serving.load(path)
+    assert served.params == model.count_params()
+    inputs = tf.random.normal((2, 4))
+    (outputs,) = served.call(inputs).values()
+    np.testing.assert_allclose(outputs, model(inputs), rtol=1e-5)
+
+
+def test_an_endpoint_keeps_the_weights_of_its_time():
+    model = small_dense()
+    endpoint, inputs = serving.endpoint(model), tf.random.normal((2, 4))
+    (before,) = endpoint(inputs).values()
+    for weight in model.weights:
+        weight.assign(weight + 1.0)
+    (after,) = endpoint(inputs).values()
+    np.testing.assert_array_equal(after, before)
+
+
+def test_tables_of_words_are_exported(tmp_path):
+    words = keras.Input((3,), dtype="string")
+    lookup = layers.StringLookup(vocabulary=["a", "b"])
+    x = layers.Embedding(3, 4)(lookup(words))
+    model = keras.Model(words, layers.Dense(2)(layers.Flatten()(x)))
+    served = serving.load(exporting.export(model, tmp_path))
+    inputs = tf.constant([["a", "b", "c"], ["b", "b", "a"]])
+    (outputs,) = served.call(inputs).values()
+    np.testing.assert_allclose(outputs, model(inputs), rtol=1e-5)

@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfprune import files
 from tfprune import serving
@@ -44,9 +45,10 @@ def export(model, path, version=1):
     inputs = verification.random_inputs(model)
     expected = endpoint(inputs)  # Traces the endpoint, as the archive asks.
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    tables = tf.Module()
+    tables.of = model  # Tracked as a layer, its weights would be saved as well.
+    archive.track(tables)
     archive.add_endpoint("serve", endpoint)
-    archive.add_variable_collection("weights", model.weights)
     with files.atomic(target) as partial:
         archive.write_out(partial, verbose=False)
         _check(serving.load(partial).call(inputs), expected)

@@ -1,5 +1,7 @@
 """Models as they are served: inputs in, outputs by their names out."""
 
+import functools
+import itertools
 import math
 import pathlib
 import re
@@ -8,6 +10,11 @@ from typing import NamedTuple
 
 import keras
 import tensorflow as tf
+
+
+GRAPH_BYTES = 2 * 10**9  # A graph is a protocol buffer, below 2**31 bytes.
+# The scopes of the constants of a graph that are weights, and other state.
+WEIGHTS, STATES = "frozen_weights/", "frozen_states/"
 
 
 class Served(NamedTuple):
@@ -31,6 +38,10 @@ class Served(NamedTuple):
 def endpoint(model):
     """Returns the inference function of a model, inputs -> {name: output}.
 
+    It holds the weights as they are now, as constants, which TensorFlow brings
+    into the order that its kernels read once, and variables at each call.
+    Those of a model of more than 2 GB, which no graph can hold, stay variables.
+
     Args:
         model: Built Functional or Sequential model.
 
@@ -42,16 +53,20 @@ def endpoint(model):
         ValueError: If the model or a name cannot be served.
     """
     model = _functional(model)
-
-    def serve(inputs):
-        outputs = keras.tree.flatten(model(inputs, training=False))
-        return dict(zip(_output_names(model), outputs, strict=True))
-
     specs = keras.tree.map_structure(
         lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype, x.name),
         model.input,
     )
-    return tf.function(serve, input_signature=[specs], autograph=False)
+    function = functools.partial(
+        tf.function, input_signature=[specs], autograph=False
+    )
+    call = function(_fixed(model)).get_concrete_function()
+
+    def serve(inputs):  # A SavedModel has several traces of this one.
+        outputs = keras.tree.flatten(call(inputs))
+        return dict(zip(_output_names(model), outputs, strict=True))
+
+    return function(serve)
 
 
 def served(model, path=None):
@@ -67,7 +82,7 @@ def served(model, path=None):
     call = endpoint(model)
     outputs = call.get_concrete_function().structured_outputs
     (inputs,) = call.input_signature
-    return _served(call, inputs, outputs, model.weights, path)
+    return _served(call, inputs, outputs, model.count_params(), path)
 
 
 def load(path):
@@ -109,6 +124,26 @@ def _functional(model):
     _check_names("Inputs", [tensor.name for tensor in model.inputs])
     _check_names("Outputs", _output_names(model))
     return model
+
+
+def _fixed(model):
+    """Returns the function of a model with its present weights."""
+    variables = model.trainable_variables, model.non_trainable_variables
+    values = keras.tree.map_structure(keras.ops.convert_to_numpy, variables)
+    if sum(x.nbytes for x in keras.tree.flatten(values)) > GRAPH_BYTES:
+        return lambda inputs: model(inputs, training=False)
+    weights = {id(weight) for weight in model.weights}
+
+    def constant(variable, value):
+        with tf.name_scope(WEIGHTS if id(variable) in weights else STATES):
+            return tf.constant(value)
+
+    def call(inputs):
+        constants = keras.tree.map_structure(constant, variables, values)
+        outputs, _ = model.stateless_call(*constants, inputs, training=False)
+        return outputs
+
+    return call
 
 
 def _output_names(model):
@@ -166,10 +201,23 @@ def _load_saved_model(path):
         )
 
     outputs = signature.structured_outputs
-    return _served(call, inputs, outputs, signature.variables, path)
+    return _served(call, inputs, outputs, _params(signature), path)
 
 
-def _served(call, inputs, outputs, weights, path):
+def _params(signature):
+    """Returns the number of weights of a SavedModel: variables, constants."""
+    graph = signature.graph.as_graph_def()
+    inside = (f.node_def for f in graph.library.function)
+    constants = [
+        [axis.size for axis in node.attr["value"].tensor.tensor_shape.dim]
+        for node in itertools.chain(graph.node, *inside)
+        if node.op == "Const" and node.name.startswith(WEIGHTS)
+    ]
+    variables = [variable.shape for variable in signature.variables]
+    return sum(map(math.prod, constants + variables))
+
+
+def _served(call, inputs, outputs, params, path):
     return Served(
         call=call,
         input=inputs,
@@ -177,6 +225,6 @@ def _served(call, inputs, outputs, weights, path):
             name: tf.TensorSpec(output.shape, output.dtype, name)
             for name, output in outputs.items()
         },
-        params=sum(math.prod(v.shape) for v in weights),
+        params=params,
         path=path,
     )
