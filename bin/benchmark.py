@@ -1,12 +1,17 @@
-"""Times the parts of tfprune on one thread, each beside what it is held to.
+"""Times models side by side; without any, the parts of tfprune.
 
+    python bin/benchmark.py savedmodels/lenet_digits_taylor/base.keras \
+        savedmodels/lenet_digits_taylor
     python bin/benchmark.py
 
-Times are process CPU time, medians of runs that take turns.
+A path is a `.keras` file, a SavedModel, or the folder of a run. All models,
+and all parts, take turns; times are medians, with the first and third quartile.
+CPU time is that of all threads of the process. The parts of tfprune are shown
+beside what each is held to.
 """
 
-from absl import app
 from absl import flags
+import command
 import keras
 import numpy as np
 from rich import console
@@ -18,6 +23,8 @@ from tfprune import losses
 from tfprune import masking
 from tfprune import models
 from tfprune import scoring
+from tfprune import serving
+from tfprune import speed
 from tfprune import timing
 from tfprune import tracing
 from tfprune import training
@@ -26,11 +33,17 @@ from tfprune.criteria import oracle
 from tfprune.criteria import taylor
 from tfprune.criteria import weight_norm
 
+BATCH_SIZES = flags.DEFINE_multi_integer(
+    "batch_sizes", speed.BATCH_SIZES, "Sizes of the batches to time models at."
+)
+THREADS = flags.DEFINE_integer(
+    "threads", 1, "Threads of TensorFlow.", lower_bound=1
+)
 RUNS = flags.DEFINE_integer(
     "runs", 7, "Runs of each measurement.", lower_bound=1
 )
 BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 64, "Images in a batch.", lower_bound=1
+    "batch_size", 64, "Images in a batch for the parts.", lower_bound=1
 )
 
 
@@ -151,18 +164,41 @@ def _half(graph):
     return keep
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {argv[1:]}.")
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+def compare(paths):
+    """Returns the times of models on disk as a rich table."""
+    models = {path: serving.load(path) for path in paths}
+    times = speed.compare(models, BATCH_SIZES.value, RUNS.value)
+    grid = table.Table(caption=f"Medians and quartiles of {RUNS.value} runs")
+    grid.add_column("model", overflow="fold")
+    for title in ("batch", "CPU ms", "of the first", "wall ms", "of the first"):
+        grid.add_column(title, justify="right")
+    for size in BATCH_SIZES.value:
+        first = times[paths[0]][size]
+        for path in paths:
+            cells = []
+            for spread, other in zip(times[path][size], first):
+                cells.append("{:.2f} ({:.2f} to {:.2f})".format(*spread))
+                cells.append(f"{spread.median / other.median:.3f}")
+            grid.add_row(path, str(size), *cells)
+    return grid
+
+
+def parts():
+    """Returns the times of the parts of tfprune as a rich table."""
     keras.utils.set_random_seed(0)
     grid = table.Table("measure", "value", "at most")
     for part in (compacting, scores, masks, ablations):
         for name, value, unit, limit in part():
             grid.add_row(name, f"{value:.2f} {unit}", f"{limit} {unit}")
-    console.Console().print(grid)
+    return grid
+
+
+def main(argv):
+    _, *paths = argv
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS.value)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
+    console.Console().print(compare(paths) if paths else parts())
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

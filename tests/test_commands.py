@@ -24,8 +24,10 @@ from tfprune import models
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
+import benchmark  # noqa: E402
 import command  # noqa: E402
 import evaluate  # noqa: E402
+import explain  # noqa: E402
 import prune  # noqa: E402
 import train  # noqa: E402
 
@@ -412,3 +414,71 @@ def test_process_ends_with_a_message_and_a_code(tmp_path):
     assert "parameter named 'stepz'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_benchmark_compares_models(run, tmp_path, monkeypatch):
+    threads = []
+    for name in ("intra", "inter"):
+        setter = f"set_{name}_op_parallelism_threads"
+        monkeypatch.setattr(tf.config.threading, setter, threads.append)
+    paths = []
+    for channels in (8, 4):
+        paths.append(tmp_path / f"{channels}.keras")
+        inputs = keras.Input((8, 8, 3))
+        outputs = layers.Conv2D(channels, 3)(inputs)
+        exporting.save_keras(keras.Model(inputs, outputs), paths[-1])
+    exporting.export(keras.saving.load_model(paths[1]), tmp_path / "saved")
+    code, out, err = run(
+        benchmark, *paths, tmp_path / "saved", "--runs=2", "--threads=2",
+        "--batch_sizes=3", "--batch_sizes=5",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert threads == [2, 2]
+    rows = [line for line in out.splitlines() if " to " in line]
+    sizes = [row.split("│")[2].strip() for row in rows]
+    assert sizes == ["3"] * 3 + ["5"] * 3
+    assert rows[0].count("1.000") == 2
+
+
+def test_benchmark_needs_models_that_exist(run, monkeypatch):
+    for name in ("intra", "inter"):
+        setter = f"set_{name}_op_parallelism_threads"
+        monkeypatch.setattr(tf.config.threading, setter, lambda _: None)
+    code, _, err = run(benchmark, "nowhere")
+    assert code == 1
+    assert "A model is a `.keras` file, a SavedModel, or a folder" in err
+
+
+def test_explain_writes_a_table_and_a_figure(run, tmp_path):
+    code, out, err = run(
+        explain,
+        "lenet5",
+        f"--markdown={tmp_path / 'lenet5.md'}",
+        f"--figure={tmp_path / 'lenet5.png'}",
+    )
+    assert (code, err) == (0, "")
+    text = (tmp_path / "lenet5.md").read_text()
+    for shown in ("units (", "1 model input", "10 model output"):
+        assert shown in out and shown in text
+    assert "# lenet5" in text and "bin/explain.py lenet5`" in text
+    assert "| Dense | 10 | 0 |  | model output |" in text
+    assert (tmp_path / "lenet5.png").stat().st_size > 10_000
+
+
+def test_explain_reads_files_and_knows_applications(run, tmp_path):
+    path = tmp_path / "model.keras"
+    inputs = keras.Input((4,), name="features")
+    x = layers.LayerNormalization()(layers.Dense(6, name="wide")(inputs))
+    exporting.save_keras(keras.Model(inputs, layers.Dense(2)(x)), path)
+    code, out, err = run(explain, path)
+    assert (code, err) == (0, "")
+    assert "6 normalised across channels" in out
+    code, out, _ = run(explain, "MobileNetV3Small")
+    assert code == 0 and "1,000 model output" in out
+
+
+@pytest.mark.parametrize("paths", [(), ("a", "b"), ("ResNet5000",), ("Model",)])
+def test_explain_takes_one_model(run, paths):
+    code, _, err = run(explain, *paths)
+    assert code == 1
+    assert "Received" in err
