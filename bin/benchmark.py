@@ -10,6 +10,8 @@ CPU time is that of all threads of the process. The parts of tfprune are shown
 beside what each is held to.
 """
 
+import itertools
+
 from absl import flags
 import command
 import keras
@@ -165,22 +167,26 @@ def _half(graph):
 
 
 def compare(paths):
-    """Returns the times of models on disk as a rich table."""
+    """Yields the times of models on disk, a rich table for each batch size."""
     models = {path: serving.load(path) for path in paths}
     times = speed.compare(models, BATCH_SIZES.value, RUNS.value)
-    grid = table.Table(caption=f"Medians and quartiles of {RUNS.value} runs")
-    grid.add_column("model", overflow="fold")
-    for title in ("batch", "CPU ms", "of the first", "wall ms", "of the first"):
-        grid.add_column(title, justify="right")
     for size in BATCH_SIZES.value:
-        first = times[paths[0]][size]
+        title = f"Batch of {size}: median and quartiles of {RUNS.value} runs"
+        grid = table.Table(title=title)
+        grid.add_column("model", overflow="fold")
+        for name in ("CPU ms", "ratio", "wall ms", "ratio"):
+            grid.add_column(name, justify="right", no_wrap=True)
         for path in paths:
-            cells = []
-            for spread, other in zip(times[path][size], first):
-                cells.append("{:.2f} ({:.2f} to {:.2f})".format(*spread))
-                cells.append(f"{spread.median / other.median:.3f}")
-            grid.add_row(path, str(size), *cells)
-    return grid
+            pairs = zip(times[path][size], times[paths[0]][size])
+            cells = (_beside(spread, first) for spread, first in pairs)
+            grid.add_row(path, *itertools.chain(*cells))
+        yield grid
+
+
+def _beside(spread, first):
+    """Returns a spread, and its median as a share of the first one's."""
+    text = "{:.2f} ({:.2f}-{:.2f})".format(*spread)
+    return text, f"{spread.median / first.median:.3f}"
 
 
 def parts():
@@ -197,7 +203,7 @@ def main(argv):
     _, *paths = argv
     tf.config.threading.set_intra_op_parallelism_threads(THREADS.value)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
-    console.Console().print(compare(paths) if paths else parts())
+    console.Console().print(*(compare(paths) if paths else [parts()]))
 
 
 if __name__ == "__main__":
