@@ -1,5 +1,7 @@
 """Odd models: unusual calls, shapes, layers without rules, deep nesting."""
 
+import inspect
+
 import keras
 from keras import layers
 from keras import ops
@@ -340,6 +342,35 @@ def shared_unruled(x):
 def float64(x):
     x = zoo.conv_bn(ops.cast(x, "float64"), 6, dtype="float64")
     return zoo.head(zoo.conv(ops.cast(x, "float32"), 5))
+
+
+def private(application, name):
+    """Returns a class that only the models of an application have."""
+    return getattr(inspect.getmodule(application), name)
+
+
+@images
+def layers_of_convnext(x):
+    application = keras.applications.ConvNeXtTiny
+    scale, depth = (
+        private(application, name) for name in ("LayerScale", "StochasticDepth")
+    )
+    x = zoo.conv_bn(x, 6)
+    y = layers.Dense(6)(layers.Dense(8, activation="gelu")(x))
+    x = x + depth(0.5)(scale(1e-6, 6)(y))
+    x = layers.Reshape((64, 5))(zoo.conv(x, 5))
+    y = scale(1e-6, 64)(layers.Permute((2, 1))(x))
+    x = x + layers.Permute((2, 1))(y)
+    return layers.Dense(3)(scale(0.5, 4)(layers.Conv1D(4, 3)(x)))
+
+
+@images
+def scaled_sums(x):
+    application = keras.applications.InceptionResNetV2
+    scaled = private(application, "CustomScaleLayer")
+    x = zoo.conv_bn(x, 6)
+    x = layers.ReLU()(scaled(0.2)([x, zoo.conv(zoo.conv_bn(x, 5), 6)]))
+    return zoo.head(scaled(0.1)([zoo.conv(x, 4), zoo.conv(x, 1)]))
 
 
 @images

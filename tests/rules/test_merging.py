@@ -6,9 +6,14 @@ import pytest
 from keras import layers
 from keras import ops
 
+from tests import odd
 from tests import zoo
 from tfprune import rules
 from tfprune import tracing
+
+SCALED_SUM = odd.private(
+    keras.applications.InceptionResNetV2, "CustomScaleLayer"
+)
 
 
 def joined(function, filters=(3, 3)):
@@ -32,6 +37,7 @@ def joined(function, filters=(3, 3)):
         lambda a, b: layers.Average()([a, b]),
         lambda a, b: layers.Maximum()([a, b]),
         lambda a, b: layers.Minimum()([a, b]),
+        lambda a, b: SCALED_SUM(0.2)([a, b]),
     ],
 )
 def test_what_meets_is_tied(function):

@@ -6,10 +6,15 @@ import pytest
 from keras import layers
 from keras import ops
 
+from tests import odd
 from tfprune import rules
 from tfprune import tracing
 from tfprune.rules import base
 from tfprune.rules import pointwise
+
+STOCHASTIC_DEPTH = odd.private(
+    keras.applications.ConvNeXtTiny, "StochasticDepth"
+)
 
 
 def second_node(function):
@@ -29,6 +34,7 @@ def reasons_of(graph, node):
     "function, leaks",
     [
         (layers.ReLU(), False),
+        (STOCHASTIC_DEPTH(0.5), False),
         (layers.LeakyReLU(), False),
         (layers.ELU(), False),
         (layers.Activation("gelu"), False),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from tests import odd
 from tests import versions
 from tests import zoo
 from tfprune import compaction
@@ -108,6 +109,13 @@ def test_normalization_by_one_mean_for_all_channels(make):
     whole = make()
     mean = np.ravel(compacted(whole).mean)
     np.testing.assert_array_equal(mean[0], np.ravel(whole.mean)[0])
+
+
+def test_layer_scale_loses_the_factors_of_its_channels():
+    kind = odd.private(keras.applications.ConvNeXtTiny, "LayerScale")
+    layer = compacted(kind(0.5, 3))
+    assert layer.projection_dim == 2
+    assert layer.gamma.shape == (2,)
 
 
 @pytest.mark.parametrize(

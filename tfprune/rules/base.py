@@ -207,7 +207,15 @@ def register_rule(layer_class, rule):
 
 
 def register_operations(names, rule):
-    """Sets the rule for operations of `keras.ops`, by their class names."""
+    """Sets the rule for operations and layers that Keras keeps private.
+
+    Those are the operations of `keras.ops` and the layers that only the models
+    of `keras.applications` have.
+
+    Args:
+        names: The names of their classes, with spaces between.
+        rule: A `Rule` instance.
+    """
     _OPERATION_RULES.update(dict.fromkeys(names.split(), rule))
 
 

@@ -123,4 +123,5 @@ base.register_operations(
     "NotEqual Power Subtract TrueDivide Where",
     Elementwise(),
 )
+base.register_operations("CustomScaleLayer", Elementwise())
 base.register_operations("Concatenate", Concatenate())

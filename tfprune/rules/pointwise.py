@@ -150,6 +150,7 @@ for _kind in (
 ):
     base.register_rule(_kind, Activation())
 base.register_rule(layers.Dropout, Dropout())
+base.register_operations("StochasticDepth", Pointwise())
 base.register_operations(
     "Abs Absolute Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cast Cbrt Ceil "
     "Celu Clip Copy Cos Cosh Deg2rad Elu Erf Erfc Erfinv Exp Exp2 Expm1 Fabs "

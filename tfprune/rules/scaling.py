@@ -20,6 +20,18 @@ class PReLU(pointwise.Pointwise):
         }
 
 
+class LayerScale(pointwise.Pointwise):
+    """`LayerScale` of ConvNeXt: one factor for each channel."""
+
+    def axes(self, node):
+        along = node.inputs[0].shape[-1] > 1
+        return {"gamma": (node.channels() if along else None,)}
+
+    def config(self, node, kept):
+        (units,) = self.axes(node)["gamma"]
+        return {} if units is None else {"projection_dim": kept(units)}
+
+
 class BatchNormalization(pointwise.Pointwise):
     """`BatchNormalization` along the axis of the channels."""
 
@@ -133,3 +145,4 @@ base.register_rule(layers.PReLU, PReLU())
 base.register_rule(layers.BatchNormalization, BatchNormalization())
 base.register_rule(layers.Rescaling, Rescaling())
 base.register_rule(layers.Normalization, Normalization())
+base.register_operations("LayerScale", LayerScale())
