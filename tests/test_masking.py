@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from tests import zoo
+from tfprune import compaction
 from tfprune import masking
 from tfprune import tracing
 from tfprune import verification
@@ -130,7 +131,7 @@ def test_timestep_mask_reaches_the_layers_behind_a_channel_mask():
     words = np.array([[1, 2, 0, 0], [2, 0, 0, 0]])
     expected = model(words)
     np.testing.assert_allclose(masked(words), expected, rtol=1e-6)
-    plain = masking.unmask(masked)
+    plain = compaction.compact(masked, verify_on=words)
     np.testing.assert_allclose(plain(words), expected, rtol=1e-6)
 
 
@@ -210,9 +211,9 @@ def test_variable_masks_by_hand():
 
 
 @pytest.mark.parametrize("name", ["constants", "siamese", "sequential"])
-def test_unmask_gives_the_plain_model_back(name):
+def test_open_masks_leave_the_plain_model(name):
     model = zoo.network(name)
-    plain = masking.unmask(masking.mask_model(model))
+    plain = compaction.compact(masking.mask_model(model))
     assert type(plain) is type(model)
     assert [type(layer) for layer in plain.layers] == [
         type(layer) for layer in model.layers
@@ -224,7 +225,7 @@ def test_unmask_gives_the_plain_model_back(name):
 def test_frozen_layers_stay_frozen_in_a_masked_model():
     model = normalised()
     graph = tracing.trace(model, frozen=["conv"])
-    _, again = masking.trace_masked(masking.mask_model(model, graph))
+    again = masking.trace_masked(masking.mask_model(model, graph))
     np.testing.assert_array_equal(again.prunable, graph.prunable)
 
 
@@ -234,6 +235,6 @@ def test_layer_frozen_by_a_name_with_brackets():
     x = keras.layers.Dense(5, name="d0")(x)
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
     masked = masking.mask_model(model, tracing.trace(model, ["d[[]0]"]))
-    _, graph = masking.trace_masked(masked)
+    graph = masking.trace_masked(masked)
     assert not graph.prunable[graph.layer_units("d[0]")].any()
     assert graph.prunable[graph.layer_units("d0")].all()

@@ -65,13 +65,19 @@ def proven(masked, inputs=None):
     Raises:
         VerificationError: As for `verify`.
     """
-    model, graph = masking.trace_masked(masked)
-    small = shrink(model, graph, masking.get_mask(masked, graph))
+    graph = masking.trace_masked(masked)
+    small = shrink(masked, graph, masking.get_mask(masked, graph))
     return small, verification.verify(masked, small, inputs)
 
 
 def shrink(model, graph, keep):
-    """Returns `compact(model, graph, keep)` without the comparison."""
+    """Returns `compact(model, graph, keep)` without the comparison.
+
+    Args:
+        model: A masked model with the graph of `trace_masked`, or any other.
+        graph: Its `ChannelGraph`.
+        keep: As for `compact`.
+    """
     keep = graph.check(keep)
     copies, nodes = {}, graph.node_of
 
@@ -95,7 +101,7 @@ def shrink(model, graph, keep):
         args = rule.arguments(nodes[old], args, stays)
         return new(*args, **kwargs)
 
-    small = rebuilding.rebuild(model, make, call)
+    small = masking.rebuild_unmasked(model, make, call)
     axes = {}  # by `id` of a variable
     for layer, node in nodes.items():
         for name, units in node.axes.items():

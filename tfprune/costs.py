@@ -42,7 +42,7 @@ def cost(model, graph=None, keep=None):
     """
     if masking.is_masked(model):
         if graph is None:
-            _, graph = masking.trace_masked(model)
+            graph = masking.trace_masked(model)
         if keep is None:
             keep = masking.get_mask(model, graph)
     graph = tracing.trace(model) if graph is None else graph

@@ -3,6 +3,7 @@
 import glob
 
 import keras
+from keras import tree
 import numpy as np
 
 from tfprune import graph as graph_lib
@@ -120,25 +121,24 @@ def variable_masks(masked, graph, keep):
             yield variable, mask
 
 
-def unmask(masked):
-    """Returns a copy of a masked model without its masks."""
-    copies = {}
+def rebuild_unmasked(model, make, call):
+    """Does what `rebuilding.rebuild` does, and leaves out masks.
 
-    def make(layer):
-        layer = unwrapped(layer)
-        copies[layer] = rebuilding.copy(layer)
-        return copies[layer]
+    Args:
+        model: A masked model, or any other.
+        make: Function from a layer without its mask to the one in its place.
+        call: As for `rebuild`; given layers without their masks.
+    """
 
-    def call(old, new, args, kwargs):
-        if not isinstance(old, channel_mask.ChannelMask):
-            return new(*args, **kwargs)
+    def make_inner(layer):
+        return make(unwrapped(layer))
+
+    def call_inner(old, new, args, kwargs):
         if _follows(old):
             return args[0]
-        return new(*args, **old.accepted(kwargs))
+        return call(unwrapped(old), new, args, _accepted(old, kwargs))
 
-    plain = rebuilding.rebuild(masked, make, call)
-    rebuilding.transfer(copies)
-    return plain
+    return rebuilding.rebuild(model, make_inner, call_inner)
 
 
 def is_masked(model):
@@ -162,19 +162,20 @@ def plain_paths(masked):
 
 
 def trace_masked(masked):
-    """Returns a masked model without its masks, and its `ChannelGraph`.
+    """Returns the `ChannelGraph` of a masked model without its masks.
 
-    Layers that carry no mask are those that were frozen on request.
+    Its layers are those inside of the masks. Layers that carry no mask are
+    those that were frozen on request.
     """
-    plain = unmask(masked)
-    graph = tracing.trace(plain)
+    code = _unmasked(program.program(masked))
+    graph = tracing.trace_program(code)
     layers = program.layers_by_path(masked)
     frozen = [
         glob.escape(gate.node.path)
         for gate in graph.gates.values()
         if not isinstance(layers.get(mask_path(gate)), channel_mask.ChannelMask)
     ]
-    return plain, tracing.trace(plain, frozen)
+    return tracing.trace_program(code, frozen) if frozen else graph
 
 
 def mask_path(gate):
@@ -219,3 +220,28 @@ def _follows(layer):
     return isinstance(layer, channel_mask.ChannelMask) and isinstance(
         layer.layer, keras.layers.Identity
     )
+
+
+def _unmasked(code):
+    """Returns the `Program` of a masked model without its masks."""
+    calls, before = [], {}  # what a mask was given, by `id` of what it gave
+
+    def past(nest):
+        return tree.map_structure(lambda x: before.get(id(x), x), nest)
+
+    for call in code.calls:
+        args, kwargs = past((call.args, call.kwargs))
+        if _follows(call.layer):
+            before[id(call.outputs[0])] = args[0]
+            continue
+        kwargs = _accepted(call.layer, kwargs)
+        layer = unwrapped(call.layer)
+        calls.append(call._replace(layer=layer, args=args, kwargs=kwargs))
+    return program.Program(code.inputs, past(code.outputs), calls)
+
+
+def _accepted(layer, kwargs):
+    """Returns those arguments that a layer takes without its mask."""
+    if isinstance(layer, channel_mask.ChannelMask):
+        return layer.accepted(kwargs)
+    return kwargs

@@ -28,7 +28,19 @@ def trace(model, frozen=()):
             tuple of names that match layers, or if a rule gives units that do
             not fit its layer.
     """
-    code = program.program(model)
+    return trace_program(program.program(model), frozen)
+
+
+def trace_program(code, frozen=()):
+    """Returns the `ChannelGraph` of a `Program`.
+
+    Args:
+        code: What `program.program` made of a model.
+        frozen: As for `trace`.
+
+    Raises:
+        ValueError: As for `trace`, if `frozen` or a rule does not fit.
+    """
     units, nodes = units_lib.Units(base.REASONS), []
     units_of = {}  # by `id` of a symbolic tensor
     inputs = {}  # by the name of the layer

@@ -168,7 +168,7 @@ def _tolerance(model):
 
 def _first_to_part(masked, other, inputs, tolerance):
     """Returns the path of the first layer whose outputs differ."""
-    _, graph = masking.trace_masked(masked)
+    graph = masking.trace_masked(masked)
     keep = masking.get_mask(masked, graph)
     expected = _outputs(masked, inputs)
     units_of = {node.path: node.outputs for node in reversed(graph.nodes)}
