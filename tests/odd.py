@@ -6,6 +6,7 @@ import keras
 from keras import layers
 from keras import ops
 import numpy as np
+import tensorflow as tf
 
 from tests import zoo
 
@@ -398,6 +399,93 @@ def stacked(x):
     x = ops.stack([x, zoo.conv(x, 12)], axis=1)
     a, b = ops.split(ops.max(x, axis=1), 2, axis=1)
     return zoo.head(zoo.conv(ops.concatenate([a, b, a], axis=1), 5))
+
+
+@images
+def split_and_shuffle(x):
+    x = zoo.conv_bn(x, 8)
+    for _ in range(2):
+        a, b = ops.split(x, 2, axis=-1)
+        b = layers.DepthwiseConv2D(3, padding="same")(zoo.conv_bn(b, 4))
+        b = zoo.conv_bn(b, 4)
+        x = layers.Reshape((8, 8, 2, 4))(ops.concatenate([a, b], axis=-1))
+        x = layers.Reshape((8, 8, 8))(layers.Permute((1, 2, 4, 3))(x))
+    return zoo.head(zoo.conv_bn(x, 5))
+
+
+@images
+def gated_linear_units(x):
+    x = ops.glu(zoo.conv_bn(x, 12), axis=-1)
+    a, b = ops.split(zoo.conv(x, 10), 2, axis=-1)
+    x = zoo.conv(a * ops.sigmoid(b), 8)
+    a, b, c = ops.split(x, (3, 5), axis=-1)
+    x = ops.glu(zoo.conv(x, 6), axis=1)
+    return [zoo.head(zoo.conv(y, 4)) for y in (a, b * ops.tanh(b), c, x)]
+
+
+@images
+def unstacked(x):
+    rows = ops.unstack(zoo.conv_bn(x, 6), axis=1)
+    x = ops.stack([layers.Conv1D(5, 3)(row) for row in rows[:4]], axis=2)
+    x = ops.stack(ops.unstack(zoo.conv(x, 4), axis=-1), axis=-2)
+    x = layers.Conv2D(4, 1)(ops.swapaxes(x, -1, -2))
+    return zoo.head(zoo.conv(x, 4))
+
+
+@images
+def blocks_and_channels(x):
+    x = ops.reshape(zoo.conv_bn(x, 12), (-1, 8, 8, 2, 2, 3))
+    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 16, 16, 3))
+    x = zoo.conv(x, 6)
+    x = layers.Reshape((8, 2, 8, 2, 6))(x)
+    x = layers.Reshape((8, 8, 24))(layers.Permute((1, 3, 2, 4, 5))(x))
+    return zoo.head(zoo.conv(x, 5))
+
+
+def spaces_and_depths():
+    inputs = keras.Input((8, 8, 3))
+    x = ops.depth_to_space(zoo.conv_bn(inputs, 12), 2)
+    x = zoo.conv(ops.space_to_depth(zoo.conv(x, 5), 4), 8)
+    parts = ops.array_split(zoo.conv(x, 5), 3, axis=1)
+    parts = ops.array_split(zoo.conv(ops.concatenate(parts, 1), 8), 2, axis=-1)
+    x = layers.Permute((3, 1, 2))(zoo.conv(ops.concatenate(parts, -1), 8))
+    x = ops.depth_to_space(x, 2, data_format="channels_first")
+    x = ops.space_to_depth(x, 4, data_format="channels_first")
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+if hasattr(ops, "depth_to_space"):  # Operations of Keras 3.14.
+    model(spaces_and_depths)
+
+
+@function
+def blocks(x):
+    return tf.nn.depth_to_space(x, 2)
+
+
+@images
+def blocks_of_a_function(x):
+    x = layers.Lambda(blocks, output_shape=(16, 16, 2))(zoo.conv_bn(x, 8))
+    return zoo.head(zoo.conv(x, 5))
+
+
+@images
+def moved_places(x):
+    x = ops.flip(ops.flip(zoo.conv_bn(x, 6), axis=1), axis=-1)
+    x = ops.roll(zoo.conv(ops.rot90(x, axes=(1, 2)), 6), (1, 2), axis=(1, 2))
+    x = zoo.conv(ops.tile(x, (1, 1, 2, 3)), 4)
+    x = zoo.conv(ops.repeat(ops.repeat(x, 2, axis=-1), 2, axis=2), 5)
+    y = ops.roll(zoo.conv(ops.repeat(x, [1, 2] * 4, axis=1), 4), 1, axis=-1)
+    x = zoo.conv(ops.moveaxis(ops.swapaxes(x, 1, 3), 1, -1), 6)
+    return zoo.head(x), zoo.head(zoo.conv(y, 4))
+
+
+@model
+def broadcast_positions():
+    inputs = keras.Input(batch_shape=(2, 4, 4, 3))
+    x = ops.mean(zoo.conv_bn(inputs, 6), axis=(1, 2), keepdims=True)
+    x = zoo.conv(ops.broadcast_to(x, (2, 4, 4, 6)), 5)
+    return keras.Model(inputs, zoo.head(ops.broadcast_to(x, (2, 4, 4, 5))))
 
 
 @images

@@ -1,6 +1,7 @@
 """Channel rules: how each type of layer passes units on."""
 
 from tfprune.rules import merging
+from tfprune.rules import moving
 from tfprune.rules import reductions
 from tfprune.rules import reshaping
 from tfprune.rules import scaling

@@ -70,31 +70,6 @@ class Flatten(base.Rule):
         return False
 
 
-class Permute(base.Rule):
-    """`Permute` and `ops.transpose` that leave the batch where it is."""
-
-    def outputs(self, node):
-        dims = getattr(node.layer, "dims", None)
-        axes = (0, *dims) if dims else getattr(node.layer, "axes", None)
-        if not axes or axes[0] % len(axes) != 0:
-            return super().outputs(node)
-        places = [axis % len(axes) - 1 for axis in axes[1:]]
-        return [node.inputs[0].transpose(places)]
-
-    def leaks(self, node):
-        return False
-
-
-class RepeatVector(base.Rule):
-    """`RepeatVector`: a new axis of positions before the channels."""
-
-    def outputs(self, node):
-        return [node.inputs[0][None]]
-
-    def leaks(self, node):
-        return False
-
-
 class Pad(base.Rule):
     """`ops.pad`: channels that are padded with zeros have no unit of their own.
 
@@ -241,10 +216,7 @@ def _is_run(key):
 
 base.register_rule(layers.Reshape, Reshape())
 base.register_rule(layers.Flatten, Flatten())
-base.register_rule(layers.Permute, Permute())
-base.register_rule(layers.RepeatVector, RepeatVector())
 base.register_operations("Reshape", Reshape())
 base.register_operations("ExpandDims Squeeze", Expand())
-base.register_operations("Transpose", Permute())
 base.register_operations("Pad", Pad())
 base.register_operations("GetItem", GetItem())
