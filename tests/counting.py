@@ -9,6 +9,7 @@ from keras import layers
 
 KERNELS = {
     layers.Dense: ["kernel"],
+    layers.EinsumDense: ["kernel"],
     layers.Conv1D: ["kernel"],
     layers.Conv2D: ["kernel"],
     layers.Conv3D: ["kernel"],
@@ -42,6 +43,9 @@ def _counted(original, names, counts):
     @functools.wraps(original)
     def call(layer, x, *args, **kwargs):
         outputs = original(layer, x, *args, **kwargs)
+        if isinstance(layer, layers.EinsumDense):
+            counts.append(_terms(layer.equation, x, layer.kernel))
+            return outputs
         # A transposed convolution spreads every place of its input.
         tensor = x if "Transpose" in type(layer).__name__ else outputs
         places = list(tensor.shape[1:])
@@ -52,3 +56,15 @@ def _counted(original, names, counts):
         return outputs
 
     return call
+
+
+def _terms(equation, *tensors):
+    """Returns the products that an equation adds up."""
+    lengths = {}
+    for spec, tensor in zip(equation.split("->")[0].split(","), tensors):
+        letters = spec.replace("...", "." * (len(tensor.shape) - len(spec) + 3))
+        lengths |= {
+            (place if letter == "." else letter): length
+            for place, (letter, length) in enumerate(zip(letters, tensor.shape))
+        }
+    return math.prod(lengths.values())

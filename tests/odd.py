@@ -519,6 +519,79 @@ def words():
     return keras.Model(inputs, layers.Dense(2)(layers.Dense(4)(x)))
 
 
+def encoded(x, width, heads, hidden):
+    y = layers.LayerNormalization()(x)
+    x = x + layers.MultiHeadAttention(heads, 3)(y, y)
+    y = layers.LayerNormalization()(x)
+    y = layers.Dense(hidden, activation="gelu")(y)
+    return x + layers.Dense(width)(y)
+
+
+@images
+def vision_transformer(x):
+    x = layers.Conv2D(6, 2, strides=2)(x)
+    x = layers.Reshape((16, 6))(x)
+    for _ in range(2):
+        x = encoded(x, 6, heads=4, hidden=10)
+    x = layers.LayerNormalization()(x)
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+@images
+def attentions(x):
+    x = layers.Reshape((16, 12))(layers.Conv2D(12, 2, strides=2)(x))
+    y = layers.Conv1D(5, 3)(x)
+    kinds = [
+        {"use_causal_mask": True},
+        {"attention_mask": np.tri(16, 14)[None] > 0},
+        {"key": layers.Conv1D(7, 3)(x)},
+    ]
+    parts = [
+        layers.MultiHeadAttention(4, 2, 3, use_bias=False)(x, y, **kinds[0]),
+        layers.MultiHeadAttention(4, 2, dropout=0.1)(y, x),
+        layers.MultiHeadAttention(4, 2, output_shape=8)(x, y, **kinds[1]),
+        layers.MultiHeadAttention(4, 2, output_shape=(4,))(x, y, **kinds[2]),
+        layers.MultiHeadAttention(3, 2, output_shape=(2, 3))(query=x, value=y),
+    ]
+    attention = layers.MultiHeadAttention(5, 2)
+    x = attention(x, attention(x, value=x))
+    z, scores = layers.MultiHeadAttention(3, 2)(
+        x, x, return_attention_scores=True
+    )
+    parts = [layers.Flatten()(part) for part in (*parts, x, z, scores)]
+    return layers.Dense(3)(layers.Concatenate()(parts))
+
+
+@images
+def attention_over_axes(x):
+    x = zoo.conv_bn(x, 6)
+    x = x + layers.MultiHeadAttention(4, 2, attention_axes=(1,))(x, x)
+    x = layers.MultiHeadAttention(4, 2, attention_axes=(1, 2))(x, x)
+    return zoo.head(x)
+
+
+@model
+def attention_to_words():
+    inputs = keras.Input((7,), dtype="int32")
+    x = layers.Embedding(5, 6, mask_zero=True)(inputs)
+    x = layers.MultiHeadAttention(4, 2)(x, layers.Dense(5)(x))
+    x = layers.GlobalAveragePooling1D()(layers.Dense(4)(x))
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+@images
+def equations(x):
+    x = layers.EinsumDense("...a,ab->...b", 6, bias_axes="b")(x)
+    x = layers.EinsumDense("abcd,de->abce", (8, 8, 5), activation="relu")(x)
+    x = layers.Reshape((64, 5))(x)
+    x = layers.EinsumDense("abc,cde->abde", (64, 4, 3), bias_axes="de")(x)
+    y = layers.EinsumDense("abcd,ec->abed", (64, 6, 3), bias_axes="d")(x)
+    x = layers.EinsumDense("abcd,cde->abe", (64, 5), bias_axes="e")(x)
+    x = layers.EinsumDense("abc,bd->adc", (7, 5), bias_axes="d")(x)
+    y = layers.EinsumDense("abcd,bcd->acd", (6, 3))(y)  # Not as a kernel.
+    return [layers.Dense(3)(layers.Flatten()(part)) for part in (x, y)]
+
+
 @model
 def padded_words():
     inputs = keras.Input((7,), dtype="int32")

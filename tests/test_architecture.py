@@ -37,7 +37,7 @@ LEVEL = {
 # What the algorithms of a package may import from that package.
 SHARED = {
     "criteria": ["base", "hessian"],
-    "layers": [],
+    "layers": ["channel_mask"],
     "methods": ["base"],
     "models": ["blocks", "weights"],
 }

@@ -58,7 +58,7 @@ HIDING = {
         layers.SimpleRNN(3, return_sequences=True), name=name
     ),
     "einsum": lambda name: layers.EinsumDense(
-        "abc,cd->abd", (4, 3), name=name
+        "abc,bcd->abd", (4, 3), name=name
     ),
     "over_time": lambda name: layers.TimeDistributed(
         layers.Dense(3), name=name
@@ -78,17 +78,18 @@ def test_layer_whose_kernels_no_rule_counts_is_named(name, caplog):
         for _ in range(2):
             cost = costs.cost(model)
     assert cost == costs.Cost(layer.count_params() + last[0], last[1])
-    assert caplog.text.count(f"have weights but no rule: {layer.name}.") == 1
+    assert caplog.text.count(f"or no kernel: {layer.name}.") == 1
     table = tracing.explain(model)
     assert table.uncounted == [layer.name]
     assert f"not counted: {layer.name}" in str(table)
 
 
-def test_attention_is_named():
+def test_attention_counts_with_its_projections_and_is_named():
     inputs = keras.Input((4, 5))
     layer = layers.MultiHeadAttention(2, 3, name="attention")
     model = keras.Model(inputs, layer(inputs, inputs))
-    assert costs.cost(model) == costs.Cost(layer.count_params(), 0)
+    projections = 4 * (3 * 5 * 6 + 6 * 5)
+    assert costs.cost(model) == costs.Cost(layer.count_params(), projections)
     assert tracing.explain(model).uncounted == ["attention"]
 
 

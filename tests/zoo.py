@@ -300,9 +300,7 @@ def random_keep(graph, seed, share=0.5):
     """Returns a random mask that empties no layer."""
     rng = np.random.default_rng(seed)
     keep = ~graph.prunable | (rng.random(graph.num_units) < share)
-    for node in graph.nodes:
-        for units in node.outputs:
-            units = units[units >= 0]
-            if len(units) and not keep[units].any():
-                keep[rng.choice(units)] = True
+    for units in graph.unit_sets:
+        if len(units) and not keep[units].any():
+            keep[rng.choice(units)] = True
     return keep

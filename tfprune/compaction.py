@@ -105,7 +105,7 @@ def shrink(model, graph, keep):
     axes = {}  # by `id` of a variable
     for layer, node in nodes.items():
         for name, units in node.axes.items():
-            axes[id(getattr(layer, name))] = units
+            axes[id(base.variable(layer, name))] = units
 
     def part(variable):
         value = keras.ops.convert_to_numpy(variable)

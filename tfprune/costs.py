@@ -24,9 +24,11 @@ def cost(model, graph=None, keep=None):
 
     Multiply-accumulates are those of convolutions and dense products: kernel
     size times output positions (input positions for a transposed
-    convolution), once for each call of a shared layer. A layer without a rule
-    that has a kernel, like an `LSTM`, counts with its parameters alone; a
-    warning names it, and so does `explain`.
+    convolution), once for each call of a shared layer. An attention counts
+    with its four projections, not with the products of queries and keys and of
+    scores and values, which have no kernel; a layer without a rule that has a
+    kernel, with its parameters alone. A warning names both, and so does
+    `explain`.
 
     Args:
         model: A built Functional or Sequential `keras.Model`; the masks of a
@@ -78,19 +80,17 @@ class Meter:
     def _add(self, node, first, seen):
         rule = base.rule_for(node.layer)
         axes_of = {
-            id(getattr(node.layer, name)): axes
+            id(base.variable(node.layer, name)): axes
             for name, axes in first.axes.items()
-            if getattr(node.layer, name) is not None
         }
         for weight in getattr(node.layer, "weights", ()):
             if id(weight) not in seen:
                 seen.add(id(weight))
                 units = axes_of.get(id(weight), (None,) * len(weight.shape))
                 self._weights.append(_axes(weight, units))
-        for name in rule.kernels:
-            kernel = getattr(node.layer, name)
-            axes = _axes(kernel, first.axes[name])
-            self._kernels.append((axes, rule.positions(node)))
+        for name, places in rule.products(node).items():
+            kernel = base.variable(node.layer, name)
+            self._kernels.append((_axes(kernel, first.axes[name]), places))
 
 
 def _axes(weight, units):
@@ -104,7 +104,7 @@ def _axes(weight, units):
 def _warn(names):
     if names:
         logging.warning(
-            "Multiply-accumulates leave out these layers, which have weights "
-            "but no rule: %s.",
+            "Multiply-accumulates leave out products of these layers, for "
+            "which there is no rule or no kernel: %s.",
             ", ".join(names),
         )

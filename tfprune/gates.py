@@ -15,10 +15,22 @@ class Gate(NamedTuple):
     node: base.Node
     chain: tuple  # of the `Node`s that lead to it, from the one with a kernel
     wraps: bool  # whether the layer can be wrapped; else the mask follows it
+    inside: bool = False  # whether it is the output of the layer inside of it
+
+    @property
+    def path(self):
+        """Path of the layer of a masked model that holds the mask."""
+        within = self.wraps or self.inside
+        return self.node.path if within else f"{self.node.path}_mask"
+
+    @property
+    def units(self):
+        """The units of the mask, an array of its shape."""
+        return self.node.inside if self.inside else self.node.outputs[0]
 
 
 def find(program, nodes, prunable):
-    """Returns the `Gate`s by path: all masks that prunable units need.
+    """Returns the `Gate`s by their paths: all masks that prunable units need.
 
     A layer that makes a masked channel non-zero needs a mask after it, unless
     all that its output reaches, channel by channel, is a layer that has one: a
@@ -31,7 +43,14 @@ def find(program, nodes, prunable):
     """
     followers = _followers(program, nodes)
     gates = {}
+
+    def add(*gate):
+        gate = Gate(*gate)
+        gates.setdefault(gate.path, gate)
+
     for node in nodes:
+        if node.inside is not None and prunable[node.inside].any():
+            add(node, (node,), False, True)
         if _leaks(node, prunable):
             chain = [node]
             while (after := followers[id(chain[-1])]) is not None:
@@ -39,9 +58,7 @@ def find(program, nodes, prunable):
             while not _leaks(chain[-1], prunable):
                 chain.pop()
             last = chain[-1]
-            gates.setdefault(
-                last.path, Gate(last, tuple(chain), _wraps(last.layer, nodes))
-            )
+            add(last, tuple(chain), _wraps(last.layer, nodes))
     return gates
 
 

@@ -33,14 +33,15 @@ class ChannelGraph:
         # The units of the first call of each layer.
         self._shown = {name: [units] for name, units in self._inputs.items()}
         for node in nodes:
-            self._shown.setdefault(node.path, [shown[x] for x in node.outputs])
+            for path, arrays in node.arrays.items():
+                self._shown.setdefault(path, [shown[x] for x in arrays])
 
     def layer_units(self, layer_name):
         """Returns the unit of each output channel of a layer.
 
         Args:
             layer_name: Name of a layer or operation, `outer/inner` in a nested
-                model.
+                model; `name/value_dense` for the heads of an attention.
 
         Returns:
             int, [channels]; -1 where a channel has no unit. A list of those
@@ -79,7 +80,8 @@ class ChannelGraph:
     @functools.cached_property
     def unit_sets(self):
         """The units of every output of a layer, each set of them once."""
-        each = [np.unique(x[x >= 0]) for n in self.nodes for x in n.outputs]
+        arrays = [a for n in self.nodes for a in sum(n.arrays.values(), [])]
+        each = [np.unique(array[array >= 0]) for array in arrays]
         return list({units.tobytes(): units for units in each}.values())
 
     @functools.cached_property
@@ -87,7 +89,7 @@ class ChannelGraph:
         """The node that each unit is listed under, by unit: its first one."""
         owners = {}
         for node in self.nodes:
-            for array in node.outputs:
+            for array in sum(node.arrays.values(), []):
                 for unit in np.unique(array[array >= 0]):
                     owners.setdefault(int(unit), node)
         return owners
@@ -129,11 +131,11 @@ class ChannelGraph:
                 f"({self.reasons[unit]}). Start from `~graph.prunable`."
             )
         for node in self.nodes:
-            for array in node.outputs:
-                if not stays(keep, array).any():
+            for path, arrays in node.arrays.items():
+                if not all(stays(keep, array).any() for array in arrays):
                     raise ValueError(
                         f"`keep` must leave a channel in every layer. Received "
-                        f"none for layer {node.path!r}."
+                        f"none for layer {path!r}."
                     )
         return keep
 
@@ -162,10 +164,11 @@ class ChannelGraph:
         ]
         rows = {}
         for node in self.nodes:
-            if node.path not in rows:
-                units = np.concatenate([x.ravel() for x in node.outputs])
-                kind = type(node.layer).__name__
-                rows[node.path] = self._row(node.path, kind, units)
+            kind = type(node.layer).__name__
+            for path, arrays in node.arrays.items():
+                if path not in rows:
+                    units = np.concatenate([x.ravel() for x in arrays])
+                    rows[path] = self._row(path, kind, units)
         return explanation.Explanation([*inputs, *rows.values()])
 
     def _row(self, name, kind, units):
@@ -195,14 +198,15 @@ class ChannelGraph:
         rows = {row.name: row for row in self.explain()}
         return [
             {
-                "name": node.path,
-                "channels_before": node.outputs[0].size,
-                "channels_after": int(stays(keep, node.outputs[0]).sum()),
-                "prunable": rows[node.path].prunable,
-                "reason": ", ".join(rows[node.path].reasons),
+                "name": path,
+                "channels_before": units.size,
+                "channels_after": int(stays(keep, units).sum()),
+                "prunable": rows[path].prunable,
+                "reason": ", ".join(rows[path].reasons),
             }
             for node in self.node_of.values()
             if base.rule_for(node.layer).kernels
+            for path, (units, *_) in node.arrays.items()
         ]
 
 

@@ -1,5 +1,6 @@
 """Models that carry the masks of their channels."""
 
+import collections
 import glob
 
 import keras
@@ -11,6 +12,8 @@ from tfprune import program
 from tfprune import rebuilding
 from tfprune import tracing
 from tfprune.layers import channel_mask
+from tfprune.layers import head_mask
+from tfprune.rules import base
 
 
 def mask_model(model, graph=None):
@@ -35,20 +38,22 @@ def mask_model(model, graph=None):
             "them, or `compact(masked)` to remove what they shut."
         )
     graph = tracing.trace(model) if graph is None else graph
-    gates = {id(gate.node.layer): gate for gate in graph.gates.values()}
+    gates = collections.defaultdict(list)  # by `id` of the layer
+    for gate in graph.gates.values():
+        gates[id(gate.node.layer)].append(gate)
     copies, masks = {}, {}
 
     def make(layer):
         new = copies[layer] = rebuilding.copy(layer)
-        gate = gates.get(id(layer))
-        if gate is None:
-            return new
-        shape = gate.node.outputs[0].shape
-        if gate.wraps:
-            return channel_mask.ChannelMask(new, shape, name=layer.name)
-        name = f"{layer.name}_mask"
-        identity = keras.layers.Identity(name=name, autocast=False)
-        masks[layer] = channel_mask.ChannelMask(identity, shape, name=name)
+        for gate in gates[id(layer)]:
+            shape = gate.units.shape
+            if gate.inside:
+                inner = base.rule_for(layer).inner
+                new = head_mask.HeadMask(new, shape, inner, name=layer.name)
+            elif gate.wraps:
+                new = channel_mask.ChannelMask(new, shape, name=layer.name)
+            else:
+                masks[layer] = _following(layer, shape)
         return new
 
     def call(old, new, args, kwargs):
@@ -108,7 +113,7 @@ def variable_masks(masked, graph, keep):
     layers = program.layers_by_path(masked)
     for node in graph.node_of.values():
         for name, axes in node.axes.items():
-            variable = getattr(unwrapped(layers[node.path]), name)
+            variable = base.variable(unwrapped(layers[node.path]), name)
             if variable is None:
                 continue
             mask = np.ones(variable.shape, "float32")
@@ -171,16 +176,11 @@ def trace_masked(masked):
     graph = tracing.trace_program(code)
     layers = program.layers_by_path(masked)
     frozen = [
-        glob.escape(gate.node.path)
-        for gate in graph.gates.values()
-        if not isinstance(layers.get(mask_path(gate)), channel_mask.ChannelMask)
+        glob.escape(_carrier(gate))
+        for path, gate in graph.gates.items()
+        if not isinstance(layers.get(path), channel_mask.ChannelMask)
     ]
     return tracing.trace_program(code, frozen) if frozen else graph
-
-
-def mask_path(gate):
-    """Returns the path of the layer that holds the mask of a `Gate`."""
-    return gate.node.path if gate.wraps else f"{gate.node.path}_mask"
 
 
 def unwrapped(layer):
@@ -200,9 +200,8 @@ def masks_of(masked, graph):
             one of another shape.
     """
     layers = program.layers_by_path(masked)
-    for gate in graph.gates.values():
-        layer = layers.get(mask_path(gate))
-        units = gate.node.outputs[0]
+    for path, gate in graph.gates.items():
+        layer, units = layers.get(path), gate.units
         if not (
             isinstance(layer, channel_mask.ChannelMask)
             and layer.mask_shape == units.shape
@@ -210,9 +209,21 @@ def masks_of(masked, graph):
             raise ValueError(
                 "`masked` must be made by `mask_model` from the model of "
                 f"`graph`. Received: {masked.name!r} without a mask of shape "
-                f"{units.shape} at {mask_path(gate)!r}."
+                f"{units.shape} at {path!r}."
             )
         yield layer, units
+
+
+def _following(layer, shape):
+    """Returns the mask after a layer."""
+    name = f"{layer.name}_mask"
+    identity = keras.layers.Identity(name=name, autocast=False)
+    return channel_mask.ChannelMask(identity, shape, name=name)
+
+
+def _carrier(gate):
+    """Returns the name in `frozen` of what a gate masks."""
+    return [*gate.node.arrays][-1 if gate.inside else 0]
 
 
 def _follows(layer):
@@ -237,7 +248,7 @@ def _unmasked(code):
         kwargs = _accepted(call.layer, kwargs)
         layer = unwrapped(call.layer)
         calls.append(call._replace(layer=layer, args=args, kwargs=kwargs))
-    return program.Program(code.inputs, past(code.outputs), calls)
+    return code._replace(outputs=past(code.outputs), calls=calls)
 
 
 def _accepted(layer, kwargs):

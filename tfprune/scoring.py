@@ -86,9 +86,9 @@ class Scorer:
             path: masking.unwrapped(layer) for path, layer in masks.items()
         }
         self._gates = {}  # by `id` of the `ChannelMask`
-        for gate in graph.gates.values():
-            path, chain = masking.mask_path(gate), _chain(self._layers, gate)
-            self._gates[id(masks[path])] = path, gate, chain
+        for path, gate in graph.gates.items():
+            chain = _chain(self._layers, gate)
+            self._gates[id(masks[path])] = path, gate.units, chain
 
     def pass_over(self, inputs, labels):
         """Returns {name: scores [num_units]} of a batch, in inference mode.
@@ -139,10 +139,7 @@ class Scorer:
             uses.setdefault(id(layer), []).append((output, gradient))
         batch = base.Batch(
             dict(self._tap(key, pairs) for key, pairs in uses.items()),
-            {
-                path: gate.node.outputs[0]
-                for path, gate, _ in self._gates.values()
-            },
+            {path: units for path, units, _ in self._gates.values()},
             self._layers,
             program.flat_inputs(self._model, inputs),
             labels,
@@ -173,8 +170,7 @@ class Scorer:
         return alive
 
     def _tap(self, key, pairs):
-        path, gate, chain = self._gates[key]
-        units = gate.node.outputs[0]
+        path, units, chain = self._gates[key]
         output, gradient = (
             None
             if tensors[0] is None

@@ -87,6 +87,7 @@ def _visit(call, units, units_of):
     _check_outputs(node, rule)
     for tensor, array in zip(call.outputs, node.outputs):
         units_of[id(tensor)] = array
+    node.inside = rule.inside(node)
     node.axes = rule.axes(node)
     _check_axes(node, rule)
     if len(node.outputs) > 1 and rule.leaks(node):  # A layer has one mask.
@@ -129,7 +130,7 @@ def _check_axes(node, rule):
     weights = getattr(node.layer, "weights", ())
     variables = {id(x) for x in weights}
     for name in {**node.axes, **dict.fromkeys(rule.kernels)}:
-        variable, axes = getattr(node.layer, name, ()), node.axes.get(name)
+        variable, axes = base.variable(node.layer, name), node.axes.get(name)
         if variable is None and axes is not None:  # Such as an unused bias.
             continue
         if id(variable) not in variables or not _lie_on(axes, variable.shape):
@@ -184,30 +185,31 @@ def _tie_tensors(first, second, units):
 
 
 def _freeze_named(pattern, nodes, units):
-    named = [n for n in nodes if fnmatch.fnmatchcase(n.path, pattern)]
+    pairs = [pair for node in nodes for pair in node.arrays.items()]
+    named = [pair for pair in pairs if fnmatch.fnmatchcase(pair[0], pattern)]
     if not named:
         raise ValueError(
             "`frozen` must name layers of the model. Received: "
-            f"{pattern!r}, which matches none of {[n.path for n in nodes]}."
+            f"{pattern!r}, which matches none of {[path for path, _ in pairs]}."
         )
-    for node in named:
-        for array in node.outputs:
+    for _, arrays in named:
+        for array in arrays:
             units.freeze(array, base.USER)
 
 
 def _freeze_alone(nodes, units):
     """Freezes each unit that is all that some layer has."""
     for node in nodes:
-        for array in node.outputs:
+        for array in sum(node.arrays.values(), []):
             if units.alone(array):
                 units.freeze(array, base.SHAPE)
 
 
 def _freeze_inside(nodes, units):
-    """Freezes units that no tensor carries: no mask could shut them."""
+    """Freezes units that nothing carries that a mask could shut."""
     resolved, _, _ = units.numbers()
-    outside = [resolved[x] for node in nodes for x in node.outputs]
-    outside = np.unique(np.concatenate([x.ravel() for x in outside]))
+    carried = [a for node in nodes for a in sum(node.arrays.values(), [])]
+    outside = np.unique(np.concatenate([resolved[x].ravel() for x in carried]))
     for node in nodes:
         for axes in node.axes.values():
             for array in (x for x in axes if x is not None):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import odd
 from tests import zoo
 from tfprune import graph as graph_lib
 from tfprune import masking
@@ -57,8 +58,7 @@ def removable(graph, keep):
     units = np.flatnonzero(graph.prunable & keep)
     last = [
         np.unique(x[graph_lib.stays(keep, x) & (x >= 0)])
-        for node in graph.nodes
-        for x in node.outputs
+        for x in graph.unit_sets
     ]
     return np.setdiff1d(units, [x[0] for x in last if len(x) == 1])
 
@@ -101,6 +101,12 @@ def check_by_brute_force(model, inputs, share=1.0, step=3, **tolerance):
 def test_equals_brute_force(name):
     model = zoo.network(name)
     check_by_brute_force(model, random_inputs(model))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_heads_are_ablated_inside_of_their_layer(share):
+    model = odd.built("vision_transformer")
+    check_by_brute_force(model, random_inputs(model), share, step=2, rtol=1e-2)
 
 
 @pytest.mark.parametrize("name", ["residual_padded", "shared_layer"])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import odd
 from tests import zoo
 from tfprune import gradients
 from tfprune import masking
@@ -93,10 +94,11 @@ def contributions(scorer, masked, inputs, labels):
         "siamese",
         "squeeze_and_excite",
         "two_inputs",
+        "vision_transformer",
     ],
 )
 def test_gate_gradient_is_the_slope_of_the_loss_along_the_masks(name):
-    model = zoo.NETWORKS[name]()
+    model = (zoo.NETWORKS | odd.MODELS)[name]()
     rng = np.random.default_rng(0)
     for weight in model.weights:
         positive = "variance" in weight.path
@@ -112,8 +114,8 @@ def test_gate_gradient_is_the_slope_of_the_loss_along_the_masks(name):
 
     layers = program.layers_by_path(masked)
     gates = [
-        (layers[masking.mask_path(gate)].mask, gate.node.outputs[0])
-        for gate in graph.gates.values()
+        (layers[path].mask, gate.units)
+        for path, gate in graph.gates.items()
     ]
     loss = tf.function(
         lambda: tf.reduce_sum(smooth_loss(labels, masked(inputs)))

@@ -153,3 +153,17 @@ def test_kernel_of_a_layer_and_rule_of_the_user_counts(monkeypatch):
 def test_order_must_be_positive(p):
     with pytest.raises(ValueError, match=f"positive. Received: p={p}"):
         weight_norm.WeightNorm(p)
+
+
+def test_norm_of_a_head_is_that_of_its_value_kernel():
+    inputs = keras.Input((4, 3))
+    attention = layers.MultiHeadAttention(3, 2, name="attention")
+    x = layers.Dense(1)(layers.Dense(2)(attention(inputs, inputs)))
+    model = keras.Model(inputs, layers.Flatten()(x))
+    graph, found = score(model, weight_norm.WeightNorm(1))
+    heads = graph.layer_units("attention/value_dense")
+    expected = np.abs(attention.value_dense.kernel).sum(axis=(0, 2))
+    np.testing.assert_allclose(found[heads], expected, rtol=1e-6)
+    written = graph.layer_units("attention")
+    expected = np.abs(attention.output_dense.kernel).sum(axis=(0, 1))
+    np.testing.assert_allclose(found[written], expected, rtol=1e-6)

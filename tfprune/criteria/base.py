@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfprune import gradients
 from tfprune import graph as graph_lib
+from tfprune.rules import base as rules
 
 
 class Tap(NamedTuple):
@@ -173,10 +174,17 @@ class WeightCriterion(Criterion):
         pairs = []
         for node in batch.graph.node_of.values():
             if node.path in batch.layers:
-                part = self.layer_contribution(batch.layers[node.path])
-                row = None if part is None else part[tf.newaxis]
-                pairs.append((node.outputs[0], row))
+                layer = batch.layers[node.path]
+                pairs.append(self._of_layer(node.outputs[0], layer))
+                if node.inside is not None:
+                    inner = getattr(layer, rules.rule_for(layer).inner)
+                    pairs.append(self._of_layer(node.inside, inner))
         return self._by_unit(batch, pairs)
+
+    def _of_layer(self, units, layer):
+        """Returns the units of the channels of a layer, and what it adds."""
+        part = self.layer_contribution(layer)
+        return units, None if part is None else part[tf.newaxis]
 
 
 def named(criteria):

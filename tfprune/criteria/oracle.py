@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfprune import program
 from tfprune.criteria import base
+from tfprune.layers import head_mask
 
 
 class Oracle(base.Criterion):
@@ -86,16 +87,19 @@ def _ablated(batch, values, paths, unit):
 
     def run(call, *args, **kwargs):
         fresh = any(id(x) in changed for x in call.inputs)
+        changed.update(map(id, call.outputs))
+        if call.path not in paths:
+            return call.layer(*args, **kwargs)
+        mask = tf.gather(trial, batch.units[call.path] % (count + 1))
+        if isinstance(call.layer, head_mask.HeadMask):
+            with call.layer.shut(mask):
+                return call.layer(*args, **kwargs)
         outputs = (
             call.layer(*args, **kwargs)
             if fresh
             else values[id(call.outputs[0])]
         )
-        if call.path in paths:
-            mask = tf.gather(trial, batch.units[call.path] % (count + 1))
-            outputs = outputs * tf.cast(mask, outputs.dtype)
-        changed.update(map(id, call.outputs))
-        return outputs
+        return outputs * tf.cast(mask, outputs.dtype)
 
     after = dict(values)
     calls = _affected(batch.program, paths)

@@ -35,7 +35,10 @@ class ChannelMask(keras.layers.Wrapper):
         )
 
     def call(self, inputs, training=None, mask=None):
-        outputs = self.layer(inputs, **self.accepted({"mask": mask}))
+        return self.masked(self.layer(inputs, **self.accepted({"mask": mask})))
+
+    def masked(self, outputs):
+        """Returns outputs that are masked, and listened to."""
         outputs = outputs * keras.ops.cast(self.mask, outputs.dtype)
         for tape, taps in _open_taps():
             tape.watch(outputs)

@@ -1,5 +1,7 @@
 """Channel rules: how each type of layer passes units on."""
 
+from tfprune.rules import attention
+from tfprune.rules import einsum
 from tfprune.rules import merging
 from tfprune.rules import moving
 from tfprune.rules import reductions

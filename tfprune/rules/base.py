@@ -1,6 +1,8 @@
 """What every channel rule shares, and the table of rules by layer type."""
 
 import copy
+import functools
+import inspect
 
 import keras
 import numpy as np
@@ -32,8 +34,10 @@ class Node:
         input_shapes: The shape of each input, without the batch.
         outputs: The units of each output tensor.
         output_shapes: The shape of each output, without the batch.
-        axes: dict from the name of a variable (an attribute of the layer) to
-            a tuple with an entry per axis: units or None.
+        inside: The units of the layer inside that the rule calls `inner`, as
+            those of an output; None if there is none.
+        axes: dict from the name of a variable (an attribute of the layer, or
+            `inner.attribute`) to a tuple with an entry per axis: units or None.
     """
 
     def __init__(self, call, units, inputs):
@@ -45,7 +49,9 @@ class Node:
         self.input_shapes = [tuple(x.shape[1:]) for x in call.inputs]
         self.outputs = []
         self.output_shapes = [tuple(x.shape[1:]) for x in call.outputs]
+        self.inside = None
         self.axes = {}
+        self._tensors = call.inputs
         self._units = units
 
     def numbered(self, numbers):
@@ -53,11 +59,31 @@ class Node:
         node = copy.copy(self)
         node.inputs = [numbers[x] for x in self.inputs]
         node.outputs = [numbers[x] for x in self.outputs]
+        node.inside = None if self.inside is None else numbers[self.inside]
         node.axes = {
             name: tuple(x if x is None else numbers[x] for x in axes)
             for name, axes in self.axes.items()
         }
         return node
+
+    @property
+    def arrays(self):
+        """{path: arrays of the units that can be masked there}."""
+        arrays = {self.path: self.outputs}
+        if self.inside is not None:
+            inner = rule_for(self.layer).inner
+            arrays[f"{self.path}/{inner}"] = [self.inside]
+        return arrays
+
+    def index(self, name):
+        """Returns which input is the argument `name` of the layer's call.
+
+        None if the call has no such argument, or one that is no tensor.
+        """
+        call = inspect.signature(self.layer.call)
+        given = call.bind(*self.args, **self.kwargs).arguments.get(name)
+        places = [n for n, x in enumerate(self._tensors) if x is given]
+        return places[0] if places else None
 
     def new(self, count):
         """Returns `count` units of the layer, the same for all its calls."""
@@ -116,10 +142,18 @@ class Rule:
             same channel of the single input alone.
         kernels: Names of the variables that are multiplied with the input at
             each of `positions`; the first makes the layer begin a chain.
+        inner: Name of the layer inside that has units of its own, or None.
+        counted: Whether `kernels` make all of its multiply-accumulates.
     """
 
     pointwise = False
     kernels = ()
+    inner = None
+    counted = True
+
+    def covers(self, layer):
+        """Whether the rule holds for a layer of its class; else none does."""
+        return True
 
     def outputs(self, node):
         """Returns the units of each output of a call, as a list."""
@@ -134,6 +168,14 @@ class Rule:
             part.reshape((1,) * (len(shape) - 1) + (-1,) if shape else ())
             for part, shape in zip(parts, node.output_shapes)
         ]
+
+    def inside(self, node):
+        """Returns the units of the output of the layer `inner`, or None.
+
+        They can be masked there if the layer is called as
+        `MultiHeadAttention` is, and `inner` applies an `activation` last.
+        """
+        return None
 
     def axes(self, node):
         """Returns {variable name: a tuple of units or None for each axis}."""
@@ -169,12 +211,16 @@ class Rule:
         """Returns at how many places of one example a kernel is applied."""
         return 1
 
+    def products(self, node):
+        """Returns {kernel: at how many places it is applied}."""
+        return dict.fromkeys(self.kernels, self.positions(node))
+
     def filters(self, layer):
         """Returns the first kernel of a layer as [fan_in, channels].
 
         By default, the channels that it writes lie on its last axis.
         """
-        kernel = keras.ops.convert_to_tensor(getattr(layer, self.kernels[0]))
+        kernel = keras.ops.convert_to_tensor(variable(layer, self.kernels[0]))
         return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
 
 
@@ -226,25 +272,38 @@ def rule_for(layer):
     those that the rule of its class knows.
     """
     kind = type(layer)
-    if getattr(layer, "quantization_mode", None) or getattr(
-        layer, "lora_enabled", False
+    if isinstance(layer, keras.layers.Layer) and any(
+        map(_altered, layer._flatten_layers())
     ):
         return _DEFAULT
-    if kind in _RULES:
-        return _RULES[kind]
-    if kind.__module__.startswith("keras."):
-        return _OPERATION_RULES.get(kind.__name__, _DEFAULT)
-    return _DEFAULT
+    rule = _RULES.get(kind, _DEFAULT)
+    if rule is _DEFAULT and kind.__module__.startswith("keras."):
+        rule = _OPERATION_RULES.get(kind.__name__, _DEFAULT)
+    return rule if rule.covers(layer) else _DEFAULT
+
+
+def variable(layer, name):
+    """Returns a variable of a layer by its name in `axes`; () if none."""
+    return functools.reduce(
+        lambda owner, part: getattr(owner, part, ()), name.split("."), layer
+    )
 
 
 def counted(layer):
-    """Whether all multiply-accumulates of a layer's weights can be counted.
+    """Whether all multiply-accumulates of a layer can be counted.
 
     Those of a layer without a rule cannot, unless its weights only scale and
     shift, or are looked up.
     """
     if rule_for(layer) is not _DEFAULT:
-        return True
+        return rule_for(layer).counted
     if isinstance(layer, keras.layers.Embedding):
         return True
     return all(len(w.shape) < 2 for w in getattr(layer, "weights", ()))
+
+
+def _altered(layer):
+    """Whether the variables of a layer are no longer those of its class."""
+    return getattr(layer, "quantization_mode", None) or getattr(
+        layer, "lora_enabled", False
+    )

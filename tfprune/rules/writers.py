@@ -37,7 +37,7 @@ class Writer(base.Rule):
         return node.channels(self.axis(node)), node.outputs[0].ravel()
 
     def positions(self, node):
-        return _size(node.output_shapes[0], self.axis(node))
+        return places(node.output_shapes[0], self.axis(node))
 
 
 class Dense(Writer):
@@ -98,7 +98,7 @@ class ConvTranspose(Writer):
         return {"filters": kept(node.outputs[0])}
 
     def positions(self, node):
-        return _size(node.input_shapes[0], self.axis(node))
+        return places(node.input_shapes[0], self.axis(node))
 
     def filters(self, layer):
         kernel = keras.ops.swapaxes(layer.kernel, -1, -2)
@@ -141,7 +141,8 @@ class SeparableConv(Writer):
         return {"filters": kept(node.outputs[0])}
 
 
-def _size(shape, axis):
+def places(shape, axis):
+    """Returns how many positions there are beside the channels."""
     lengths = list(shape)
     del lengths[axis]
     if None in lengths:
