@@ -27,7 +27,7 @@ LINES = """
     layers gates rebuilding
     program rules gradients canonical
     schedules data models files serving replicas losses units slots timing
-    explanation augmentation choices constructors
+    explanation augmentation choices constructors groups
 """
 LEVEL = {
     name: -line

@@ -1,5 +1,6 @@
 """Parameters and multiply-accumulates of a model at a mask."""
 
+import collections
 import functools
 import math
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 from absl import logging
 import numpy as np
 
+from tfprune import groups as groups_lib
 from tfprune import masking
 from tfprune import tracing
 from tfprune.rules import base
@@ -53,44 +55,100 @@ def cost(model, graph=None, keep=None):
 
 
 class Meter:
-    """Counts the `Cost` of many masks of one graph."""
+    """Counts what many masks of one graph leave.
+
+    Each resource is a function of the widths, [..., groups], of `groups`.
+
+    Attributes:
+        groups: The `Groups` of the graph.
+    """
 
     def __init__(self, graph):
-        self._weights = []  # of unique layers: the units or length of each axis
-        self._kernels = []  # of all calls: those and the positions
+        self.groups = groups_lib.Groups(graph)
+        weights = []  # of unique layers: the units or length of each axis
+        kernels = []  # of all calls: those and the positions
         seen = set()
         for node in graph.nodes:
-            self._add(node, graph.node_of[node.layer], seen)
+            first = graph.node_of[node.layer]
+            weights += _weights(node, first, seen)
+            kernels += _kernels(node, first)
+        self._params = _Products(self.groups, weights)
+        self._macs = _Products(self.groups, kernels)
         _warn(graph.uncounted)
 
     def __call__(self, keep):
         """Returns the `Cost` with the units of `keep`, bool [num_units]."""
-        extended = np.append(keep, True)
+        widths = self.groups.widths(keep)
+        return Cost(int(self.params(widths)), int(self.macs(widths)))
 
-        def size(axes):
-            return math.prod(
-                x if isinstance(x, int) else int(extended[x].sum())
-                for x in axes
-            )
+    def units(self, widths):
+        """Returns how many prunable units there are, [...]."""
+        return widths @ self.groups.prunable
 
-        params = sum(map(size, self._weights))
-        macs = sum(size(axes) * places for axes, places in self._kernels)
-        return Cost(params, macs)
+    def params(self, widths):
+        """Returns how many weights there are, [...]."""
+        return self._params(widths)
 
-    def _add(self, node, first, seen):
-        rule = base.rule_for(node.layer)
-        axes_of = {
-            id(base.variable(node.layer, name)): axes
-            for name, axes in first.axes.items()
-        }
-        for weight in getattr(node.layer, "weights", ()):
-            if id(weight) not in seen:
-                seen.add(id(weight))
-                units = axes_of.get(id(weight), (None,) * len(weight.shape))
-                self._weights.append(_axes(weight, units))
-        for name, places in rule.products(node).items():
-            kernel = base.variable(node.layer, name)
-            self._kernels.append((_axes(kernel, first.axes[name]), places))
+    def macs(self, widths):
+        """Returns the multiply-accumulates for one example, [...]."""
+        return self._macs(widths)
+
+
+class _Products:
+    """A sum of products of axis lengths, in floats that hold integers exactly.
+
+    Args:
+        groups: `Groups`.
+        products: Lists of factors, each an int or the units of an axis.
+    """
+
+    def __init__(self, groups, products):
+        one, times, places = groups.times([-1]), [], {}
+
+        def place(units):
+            """Returns the row of `times` that tells the length of an axis."""
+            key = units.tobytes()
+            if key not in places:
+                places[key] = len(times)
+                times.append(groups.times(units))
+            return places[key]
+
+        terms = collections.Counter()
+        for factors in products:
+            numbers = [x for x in factors if isinstance(x, int)]
+            axes = [place(x) for x in factors if not isinstance(x, int)]
+            terms[tuple(sorted(axes))] += math.prod(numbers)
+        # The last row, an axis of length 1, fills up what has fewer axes.
+        rank = max(map(len, terms), default=0)
+        padded = [(*axes, *[-1] * (rank - len(axes))) for axes in terms]
+        self._times = np.array([*times, one], float).T
+        self._axes = np.array(padded, int).reshape(len(terms), rank)
+        self._numbers = np.array(list(terms.values()), float)
+
+    def __call__(self, widths):
+        lengths = widths @ self._times
+        return lengths[..., self._axes].prod(axis=-1) @ self._numbers
+
+
+def _weights(node, first, seen):
+    """Yields the axes of each weight of a layer that was not seen yet."""
+    axes_of = {
+        id(base.variable(node.layer, name)): axes
+        for name, axes in first.axes.items()
+    }
+    for weight in getattr(node.layer, "weights", ()):
+        if id(weight) not in seen:
+            seen.add(id(weight))
+            units = axes_of.get(id(weight), (None,) * len(weight.shape))
+            yield _axes(weight, units)
+
+
+def _kernels(node, first):
+    """Yields the axes of each kernel of a call, and its positions."""
+    products = base.rule_for(node.layer).products(node)
+    for name, places in products.items():
+        kernel = base.variable(node.layer, name)
+        yield [*_axes(kernel, first.axes[name]), places]
 
 
 def _axes(weight, units):
