@@ -18,7 +18,8 @@ LINES = """
     methods measures rounds
     runs
     scoring budgets training exporting report speed
-    criteria checks batch_norm figures evaluation identity journal
+    selection
+    criteria rankings checks batch_norm figures evaluation identity journal
     compaction
     verification costs
     masking
@@ -27,7 +28,7 @@ LINES = """
     layers gates rebuilding
     program rules gradients canonical
     schedules data models files serving replicas losses units slots timing
-    explanation augmentation choices constructors groups
+    explanation augmentation choices constructors groups limits
 """
 LEVEL = {
     name: -line

@@ -29,6 +29,11 @@ def scores_of(graph, **layer_scores):
     return scores
 
 
+def target_of(graph, budget):
+    dense = costs.Meter(graph)(everything(graph))
+    return budget.target(getattr(dense, budget.resource))
+
+
 def everything(graph):
     return np.ones(graph.num_units, bool)
 
@@ -85,7 +90,10 @@ def test_parameters_by_hand(two):
         (14, (3, 2)),
     ]:
         keep = budgets.select(
-            scores, graph, everything(graph), budgets.Budget(params=params)
+            scores,
+            graph,
+            everything(graph),
+            budgets.Budget(params=params, tolerance=1.0),
         )
         left = tuple(
             int(keep[graph.layer_units(name)].sum()) for name in "ab"
@@ -107,9 +115,9 @@ def test_never_above_and_no_single_unit_fits_in_what_is_left(
 ):
     graph = tracing.trace(zoo.NETWORKS[name]())
     scores = np.random.default_rng(0).random(graph.num_units)
-    budget = budgets.Budget(**{resource: fraction})
+    budget = budgets.Budget(**{resource: fraction}, tolerance=1.0)
     keep = budgets.select(scores, graph, everything(graph), budget)
-    meter, target = costs.Meter(graph), budget.target(graph)
+    meter, target = costs.Meter(graph), target_of(graph, budget)
     amount = getattr(meter(keep), resource)
     assert amount <= target
     if amount < 0.99 * target:
@@ -157,9 +165,9 @@ def test_no_single_exchange_ends_nearer(seed, resource):
     keep = everything(graph)
     for fraction in (0.8, 0.6, 0.5):
         before, scores = keep, rng.random(graph.num_units)
-        budget = budgets.Budget(**{resource: fraction})
+        budget = budgets.Budget(**{resource: fraction}, tolerance=1.0)
         keep = budgets.select(scores, graph, keep, budget, min_units)
-        target = budget.target(graph)
+        target = target_of(graph, budget)
         assert not np.any(keep & ~before)
         amount = getattr(meter(keep), resource)
         assert amount <= target
@@ -177,7 +185,8 @@ def test_large_model_ends_within_one_percent(shortcut):
         budget = budgets.Budget(**{resource: 0.5})
         keep = budgets.select(scores, graph, everything(graph), budget)
         amount = getattr(costs.Meter(graph)(keep), resource)
-        assert 0.99 * budget.target(graph) <= amount <= budget.target(graph)
+        target = target_of(graph, budget)
+        assert 0.99 * target <= amount <= target
 
 
 def test_ties_go_in_the_order_of_their_numbers():
@@ -242,26 +251,123 @@ def test_unreachable_budget_names_the_nearest(two):
         )
 
 
-def test_layer_ranking_takes_the_same_share_of_each_layer():
-    graph = chain(4, 8)
-    scores = scores_of(graph, a=[5, 6, 7, 8], b=np.arange(8) / 8)
+def widths(graph, keep):
+    return [int(keep[graph.layer_units(name)].sum()) for name in "ab"]
+
+
+@pytest.mark.parametrize(
+    "limits, left",
+    [
+        ({}, [0, 12]),
+        ({"min_units": {"a": 3}}, [3, 9]),
+        ({"min_units": {"a": 0.25}}, [2, 10]),
+        ({"min_units": {"*": 3, "a": 5}}, [5, 7]),
+        ({"min_units": {"a": 5, "*": 3}}, [3, 9]),
+        ({"max_units": {"b": 7}}, [5, 7]),
+        ({"max_units": {"b": 0.5}}, [4, 8]),
+        ({"max_units": {"?": 0.75, "a": 1.0}}, [0, 12]),
+        ({"min_units": {"a": 0.5}, "max_units": {"a": 0.5}}, [4, 8]),
+    ],
+)
+def test_layers_keep_what_they_must_and_may(limits, left):
+    graph = chain(8, 16)  # All of `a` is worth less than any of `b`.
+    scores = scores_of(graph, a=np.arange(8), b=np.arange(8, 24))
     keep = budgets.select(
-        scores,
+        scores, graph, everything(graph), budgets.Budget(units=12), **limits
+    )
+    assert widths(graph, keep) == [max(1, left[0]), left[1] - (not left[0])]
+    for name, count in zip("ab", widths(graph, keep)):
+        assert keep[graph.layer_units(name)[-count:]].all()  # the best ones
+
+
+def test_layers_come_down_to_what_they_may_keep_if_the_budget_allows_more():
+    graph = chain(8, 16)
+    keep = budgets.select(
+        np.arange(graph.num_units),
         graph,
         everything(graph),
-        budgets.Budget(units=0.5),
-        ranking=budgets.layer_ranking,
+        budgets.Budget(units=20, tolerance=0.5),
+        max_units={"b": 0.25},
     )
-    assert gone(graph, keep) == {"a": [0, 1], "b": [0, 1, 2, 3]}
+    assert widths(graph, keep) == [8, 4]
 
 
-def test_layer_ranking_by_hand(two):
+def test_fraction_of_units_is_of_the_prunable_ones():
+    graph = tracing.trace(zoo.NETWORKS["residual_padded"]())
+    keep = budgets.select(
+        np.arange(graph.num_units),
+        graph,
+        everything(graph),
+        budgets.Budget(units=0.5, tolerance=0.5),
+        min_units=0.5,
+        max_units=0.5,
+    )
+    for units in graph.unit_sets:
+        prunable = graph.prunable[units]
+        left = (~prunable).sum() + round(0.5 * prunable.sum())
+        assert keep[units].sum() == max(1, left)
+
+
+@pytest.mark.parametrize(
+    "limits, message",
+    [
+        ({"min_units": {"absent*": 2}}, "`min_units` must name .* 'absent\\*'"),
+        ({"max_units": {"absent": 2}}, "`max_units` must name .*'absent'"),
+        (
+            {"min_units": {"a": 3}, "max_units": {"a": 2}},
+            "`max_units` must leave room .* 'a' cannot go down to 2 of 3",
+        ),
+        ({"max_units": 1, "align": 2}, "cannot go down to 1 of "),
+    ],
+)
+def test_limits_that_contradict_are_refused(two, limits, message):
     graph, scores = two
-    ranks = budgets.layer_ranking(scores, graph, everything(graph))
-    np.testing.assert_allclose(ranks[graph.layer_units("a")], [2 / 3, 1 / 3, 1])
-    np.testing.assert_allclose(
-        ranks[graph.layer_units("b")], [2 / 4, 1 / 4, 3 / 4, 1]
+    with pytest.raises(ValueError, match=message):
+        budgets.select(
+            scores, graph, everything(graph), budgets.Budget(units=4), **limits
+        )
+
+
+@pytest.mark.parametrize("align", [2, 4, 8])
+@pytest.mark.parametrize("resource", ["params", "macs"])
+def test_aligned_widths_are_multiples_or_whole(align, resource):
+    graph = tracing.trace(models.resnet20(width=1.25))
+    scores = np.random.default_rng(0).random(graph.num_units)
+    budget = budgets.Budget(**{resource: 0.5})
+    keep = budgets.select(
+        scores, graph, everything(graph), budget, min_units=5, align=align
     )
+    assert getattr(costs.Meter(graph)(keep), resource) <= target_of(
+        graph, budget
+    )
+    narrowed = 0
+    for units in graph.unit_sets:
+        left = keep[units].sum()
+        assert left >= 5
+        if graph.prunable[units].any() and left < len(units):
+            assert left % align == 0
+            narrowed += 1
+    assert narrowed > 10
+
+
+def test_the_worst_of_a_group_go_together_by_their_mean():
+    # Of `a` the two worst, of mean 1.5; of `b` one goes to begin with, for
+    # five are no multiple of two, and then those of mean 2.5.
+    graph = chain(4, 5)
+    scores = scores_of(graph, a=[1, 2, 9, 9], b=[0, 2, 3, 9, 9])
+    for units, expected in [
+        (8, {"a": [], "b": [0]}),
+        (6, {"a": [0, 1], "b": [0]}),
+        (4, {"a": [0, 1], "b": [0, 1, 2]}),
+    ]:
+        keep = budgets.select(
+            scores,
+            graph,
+            everything(graph),
+            budgets.Budget(units=units),
+            align=2,
+        )
+        assert gone(graph, keep) == expected
 
 
 def test_scores_of_one_criterion_may_come_by_name(two):
@@ -325,12 +431,15 @@ def test_budget_must_be_one(two, budget):
         budgets.select(scores, graph, everything(graph), budget)
 
 
-@pytest.mark.parametrize("min_units", [0, -1, 1.5, None])
-def test_min_units_must_be_a_count(two, min_units):
+@pytest.mark.parametrize("value", [0, -1, 0.0, 1.5, None, True, {"a": -1}])
+@pytest.mark.parametrize("name", ["min_units", "max_units"])
+def test_limits_must_be_numbers_of_units(two, name, value):
     graph, scores = two
     budget = budgets.Budget(units=4)
-    with pytest.raises(ValueError, match="`min_units` must be an int of at le"):
-        budgets.select(scores, graph, everything(graph), budget, min_units)
+    with pytest.raises(ValueError, match=f"`{name}` must be an int of at le"):
+        budgets.select(
+            scores, graph, everything(graph), budget, **{name: value}
+        )
 
 
 @pytest.mark.parametrize(
@@ -347,17 +456,32 @@ def test_budget_out_of_range(value):
         budgets.Budget(macs=value)
 
 
-def test_budget_goes_a_share_of_the_way(two):
-    graph, _ = two
-    budget = budgets.Budget(params=10)  # of 22
-    shares = [budget.partly(graph, share).params for share in (0.0, 0.5, 1.0)]
-    assert shares == [22, 16, 10]
-    assert budgets.Budget(units=0.5).partly(graph, 1.0).units == 3
-
-
 def test_fraction_is_not_lost_to_rounding():
-    inputs = keras.Input((3,))
-    x = keras.layers.Dense(100)(inputs)
-    graph = tracing.trace(keras.Model(inputs, keras.layers.Dense(2)(x)))
-    assert budgets.Budget(units=0.29).target(graph) == 29
-    assert budgets.Budget(units=0.57).target(graph) == 57
+    assert budgets.Budget(units=0.29).target(100) == 29
+    assert budgets.Budget(units=0.57).target(100) == 57
+
+
+@pytest.mark.parametrize("value", [0, -0.1, 1.5, "none", True])
+def test_tolerance_out_of_range(value):
+    with pytest.raises(ValueError, match=r"in \(0, 1\].*Received: tolerance="):
+        budgets.Budget(macs=0.5, tolerance=value)
+
+
+def test_budget_that_ends_too_far_below_names_the_nearest(two):
+    # Of 3 and 4 units 22 weights, of 3 and 3 units 6 + 9 + 3 = 18, of 2 and 4
+    # units 4 + 8 + 4 = 16.
+    graph, scores = two
+    for params, nearest in [(21, 18), (17, 16)]:
+        with pytest.raises(
+            ValueError, match=f"of {params} params .* 1% .* is {nearest} of 22"
+        ):
+            budgets.select(
+                scores, graph, everything(graph), budgets.Budget(params=params)
+            )
+    keep = budgets.select(
+        scores,
+        graph,
+        everything(graph),
+        budgets.Budget(params=21, tolerance=0.15),
+    )
+    assert costs.Meter(graph)(keep).params == 18

@@ -12,6 +12,7 @@ from tfprune import budgets
 from tfprune import criteria
 from tfprune import identity
 from tfprune import losses
+from tfprune import rankings
 from tfprune import training
 
 
@@ -97,7 +98,7 @@ def test_weights_count_if_they_are_trained():
         {"steps": 16},
         {"rate": 0.06},
         {"rate": keras.optimizers.schedules.CosineDecay(0.05, 10)},
-        {"ranking": budgets.layer_ranking},
+        {"ranking": rankings.uniform_ranking},
         {"frozen": ["conv2d"]},
         {
             "trainer": training.Trainer(

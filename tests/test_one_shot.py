@@ -116,7 +116,7 @@ def test_records_equal_a_direct_computation(finished):
                     scores[name],
                     graph,
                     np.ones(graph.num_units, bool),
-                    budgets.Budget(macs=1 - share),
+                    budgets.Budget(macs=1 - share, tolerance=1.0),
                 )
                 masked = masking.mask_model(model, graph)
                 masking.set_mask(masked, graph, keep)

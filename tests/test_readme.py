@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import zoo
+from tfprune import models
 import tfprune
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
@@ -42,7 +42,7 @@ def test_whole_run(folder):
 def test_ten_lines(folder):
     images = tf.random.normal([4, 8, 8, 3])
     names = {
-        "model": zoo.network("residual_padded"),
+        "model": models.resnet20(input_shape=(8, 8, 3), classes=3),
         "dataset": tf.data.Dataset.from_tensors((images, [0, 1, 2, 0])),
         "loss_fn": keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, reduction=None

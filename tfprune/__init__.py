@@ -8,6 +8,7 @@ from tfprune import losses
 from tfprune import methods
 from tfprune import models
 from tfprune import pretraining
+from tfprune import rankings
 from tfprune import schedules
 from tfprune import serving
 from tfprune import training
@@ -53,6 +54,7 @@ __all__ = [
     "models",
     "pretraining",
     "prune",
+    "rankings",
     "register_rule",
     "schedules",
     "score",

@@ -1,125 +1,203 @@
 """The choice of the units that stay within a limit."""
 
-import collections
-import itertools
+from typing import NamedTuple
 
 import numpy as np
 
-# How far below the limit a choice may end where an exchange can do better.
-TOLERANCE = 0.01
+
+class Block(NamedTuple):
+    """Units of one group that go together."""
+
+    group: int
+    before: int  # how many units of the group go before
+    units: np.ndarray
+    score: float  # the mean of the units
+
+    @property
+    def after(self):
+        """How many units of the group are gone when it is."""
+        return self.before + len(self.units)
 
 
 class Choice:
-    """Units in the order in which they may go, and what is left of them.
+    """Blocks of units in the order in which they may go.
+
+    Of each group the worst units go first. What is left is thus told by the
+    widths, how many units of each group stay, int [groups].
 
     Args:
         scores: float, [num_units]; the lowest go first, ties in the order of
             their numbers.
         graph: The `ChannelGraph`.
+        groups: Its `Groups`.
         keep: bool, [num_units], the units that are alive.
-        min_units: How many units every layer keeps at least.
+        least: How many units each of `graph.unit_sets` keeps, int [sets].
+        align: How many units of a group go together; those that are left over
+            go first.
     """
 
-    def __init__(self, scores, graph, keep, min_units):
+    def __init__(self, scores, graph, groups, keep, least, align):
         self._keep = keep
-        self._min_units = min_units
-        self._layers = graph.unit_sets
-        self._layers_of = _layers_of(self._layers)
-        units = np.flatnonzero(keep & graph.prunable)
-        units = units[np.argsort(scores[units], kind="stable")]
-        self._worst_first = units.tolist()
-        self._order = self._removable()
+        self._all = groups.widths(keep)
+        self._sets = np.stack([groups.times(x) for x in graph.unit_sets])
+        self._least = np.minimum(least, self._sets @ self._all)
+        self._blocks = _blocks(scores, groups, keep & graph.prunable, align)
+        self._order = self._removable(np.full(len(least), -1))
 
     @property
     def least(self):
-        """What stays if all go that may, bool [num_units]."""
-        return self._without(len(self._order))
+        """The widths if all goes that may."""
+        return self._without(self._order)
 
-    def within(self, gauge, limit):
-        """Returns what stays within a limit, bool [num_units].
+    def mask(self, widths):
+        """Returns the units that stay at some widths, bool [num_units]."""
+        keep, gone = self._keep.copy(), self._all - widths
+        for block in self._blocks:
+            if gone[block.group] >= block.after:
+                keep[block.units] = False
+        return keep
+
+    def trimmed(self, most):
+        """Returns what stays if layers keep no more than they may.
 
         Args:
-            gauge: Function from a mask to an amount, which no unit lowers.
-            limit: The largest amount; that of `least` is within it.
+            most: How many units each of `graph.unit_sets` keeps at most, int
+                [sets].
+
+        Returns:
+            The widths, and the numbers of the sets that keep more all the same.
         """
+        widths = self._without(self._removable(most))
+        return widths, np.flatnonzero(self._sets @ widths > most)
+
+    def within(self, gauge, limit, tolerance):
+        """Returns the widths of what stays within a limit.
+
+        Args:
+            gauge: Function from widths, [..., groups], to amounts, [...], that
+                no unit lowers.
+            limit: The largest amount; that of `least` is within it.
+            tolerance: How far below the limit the amount may be, as a share of
+                it, before blocks go in place of others.
+        """
+        lowest = (1 - tolerance) * limit
         low, high = 0, len(self._order)
         while low < high:
             middle = (low + high) // 2
-            if gauge(self._without(middle)) <= limit:
+            if gauge(self._without(self._order[:middle])) <= limit:
                 high = middle
             else:
                 low = middle + 1
-        keep, amount = self._refilled(high, gauge, limit)
-        if _near(amount, limit):
-            return keep
-        return self._exchanged(keep, gauge, limit)
+        widths = self._without(self._order[:high])
+        while widths is not None:
+            found = self._refilled(widths, gauge, lowest, limit)
+            widths = self._exchanged(found, gauge, lowest, limit)
+        return found
 
-    def _removable(self):
-        """Returns the units that may go, worst first, [removable]."""
-        alive = [int(self._keep[units].sum()) for units in self._layers]
-        removable = []
-        for unit in self._worst_first:
-            layers = self._layers_of[unit]
-            if all(alive[layer] > self._min_units for layer in layers):
-                removable.append(unit)
-                for layer in layers:
-                    alive[layer] -= 1
-        return np.array(removable, int)
+    def _removable(self, wanted):
+        """Returns the blocks that may go, worst first.
 
-    def _without(self, count):
-        keep = self._keep.copy()
-        keep[self._order[:count]] = False
-        return keep
+        Args:
+            wanted: The blocks go of sets of more units than this, int [sets].
+        """
+        alive, removable = self._sets @ self._all, []
+        sets_of = [np.flatnonzero(column) for column in self._sets.T]
+        for block in self._blocks:
+            sets = sets_of[block.group]
+            left = alive[sets] - len(block.units)
+            due = (alive[sets] > wanted[sets]).any()
+            if due and (left >= self._least[sets]).all():
+                removable.append(block)
+                alive[sets] = left
+        return removable
 
-    def _refilled(self, count, gauge, limit):
-        """Takes back what fits, best first; returns the mask and its amount."""
-        keep = self._without(count)
-        amount = gauge(keep)
-        for unit in self._order[:count][::-1]:
-            if _near(amount, limit):
+    def _without(self, blocks):
+        widths = self._all.copy()
+        for block in blocks:
+            widths[block.group] -= len(block.units)
+        return widths
+
+    def _refilled(self, widths, gauge, lowest, limit):
+        """Takes back what fits, best first, until the amount is near."""
+        full = set()
+        for block in self._gone(widths):
+            if gauge(widths) >= lowest:
                 break
-            keep[unit] = True
-            more = gauge(keep)
-            keep[unit] = more <= limit
-            if keep[unit]:
-                amount = more
-        return keep, amount
+            more = _with(widths, block)
+            # What does not fit never will, nor will the others of its group.
+            if block.group in full or gauge(more) > limit:
+                full.add(block.group)
+            else:
+                widths = more
+        return widths
 
-    def _exchanged(self, keep, gauge, limit):
-        """Lets the worst unit go for the best one that then lands near."""
-        alive = [unit for unit in self._worst_first if keep[unit]]
-        gone = [unit for unit in self._worst_first[::-1] if not keep[unit]]
-        pairs = itertools.product(self._kinds(alive), self._kinds(gone))
-        for goes, comes in pairs:
-            trial = keep.copy()
-            trial[[goes, comes]] = False, True
-            near = _near(gauge(trial), limit)
-            if near and self._keeps_enough(trial, goes):
-                return trial
-        return keep
+    def _exchanged(self, widths, gauge, lowest, limit):
+        """Lets the worst block go for the best one that then lands near.
 
-    def _kinds(self, units):
-        """Returns the first of all units that lie in the same layers."""
-        firsts = {}
-        for unit in units:
-            firsts.setdefault(self._layers_of[unit], unit)
-        return firsts.values()
+        Returns:
+            The widths, those nearest to the limit if none are near; None if
+            they are near already, or cannot be nearer.
+        """
+        nearest, amount = None, gauge(widths)
+        comes = _first_of_groups(self._gone(widths))
+        more = np.array([_with(widths, block) for block in comes])
+        for goes in _first_of_groups(self._alive(widths)):
+            if amount >= lowest or not comes:
+                break
+            trials = more.copy()
+            trials[:, goes.group] -= len(goes.units)
+            amounts = gauge(trials)
+            fits = (amounts > amount) & (amounts <= limit)
+            fits[fits] = self._enough(trials[fits])
+            # All that are near are equal, and the first of them is the best.
+            amounts = np.where(fits, np.minimum(amounts, lowest), amount)
+            best = amounts.argmax()
+            if amounts[best] > amount:
+                nearest, amount = trials[best], amounts[best]
+        return nearest
 
-    def _keeps_enough(self, keep, unit):
-        return all(
-            keep[self._layers[layer]].sum() >= self._min_units
-            for layer in self._layers_of[unit]
-        )
+    def _enough(self, widths):
+        """Returns which of some widths leave every set enough, [n]."""
+        return (widths @ self._sets.T >= self._least).all(axis=-1)
+
+    def _gone(self, widths):
+        """Returns the blocks that are gone, best first."""
+        gone = self._all - widths
+        return [x for x in self._blocks[::-1] if gone[x.group] >= x.after]
+
+    def _alive(self, widths):
+        """Returns the blocks that are alive, worst first."""
+        gone = self._all - widths
+        return [x for x in self._blocks if gone[x.group] < x.after]
 
 
-def _near(amount, limit):
-    return (1 - TOLERANCE) * limit <= amount <= limit
+def _blocks(scores, groups, alive, align):
+    """Returns the blocks of all groups, worst first."""
+    units = np.flatnonzero(alive)
+    units = units[np.argsort(scores[units], kind="stable")]
+    units = units[np.argsort(groups.of_unit[units], kind="stable")]
+    starts = np.flatnonzero(np.diff(groups.of_unit[units])) + 1
+    blocks = []
+    for members in filter(len, np.split(units, starts)):
+        cuts = range(len(members) % align or align, len(members), align)
+        parts = np.split(members, cuts)
+        # Rounding must not let a better block go before a worse one.
+        means = np.maximum.accumulate([scores[part].mean() for part in parts])
+        for before, part, mean in zip([0, *cuts], parts, means):
+            group = int(groups.of_unit[members[0]])
+            blocks.append(Block(group, before, part, mean))
+    return sorted(blocks, key=lambda block: (block.score, block.units[0]))
 
 
-def _layers_of(layers):
-    """Returns the numbers of the layers of each unit, {unit: tuple}."""
-    layers_of = collections.defaultdict(list)
-    for number, units in enumerate(layers):
-        for unit in units.tolist():
-            layers_of[unit].append(number)
-    return {unit: tuple(numbers) for unit, numbers in layers_of.items()}
+def _with(widths, block):
+    more = widths.copy()
+    more[block.group] += len(block.units)
+    return more
+
+
+def _first_of_groups(blocks):
+    """Returns the first block of each group, in their order."""
+    firsts = {}
+    for block in blocks:
+        firsts.setdefault(block.group, block)
+    return list(firsts.values())

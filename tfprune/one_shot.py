@@ -225,7 +225,7 @@ def _trials(model, parts, criteria, removed):
 
 def _select(graph, scores, share):
     everything = np.ones(graph.num_units, bool)
-    budget = budgets.Budget(macs=1 - share)
+    budget = budgets.Budget(macs=1 - share, tolerance=1.0)
     return budgets.select(scores, graph, everything, budget)
 
 

@@ -12,6 +12,7 @@ from tfprune import costs
 from tfprune import criteria
 from tfprune import losses
 from tfprune import masking
+from tfprune import rankings
 from tfprune import rules
 from tfprune import schedules
 from tfprune import scoring
@@ -188,6 +189,24 @@ def test_every_layer_keeps_min_units():
     assert widths == [4, 4]
 
 
+def test_layers_come_down_with_the_model_to_what_they_may_keep():
+    run = started(method(max_units={"first": 0.2}, schedule=decay(2, 8, 2)))
+    _, masks = turned(run)
+    units = run.graph.layer_units("first")
+    left = [int(mask[units].sum()) for mask in masks]
+    assert left[-1] == 2
+    assert sorted(left, reverse=True) == left and 2 < left[1] < 10
+
+
+def test_widths_are_aligned():
+    run = started(method(budgets.Budget(macs=0.5), align=2))
+    turned(run)
+    small = run.finish()
+    for name in ("first", "second"):
+        assert small.get_layer(name).filters % 2 == 0
+    assert small.count_params() < plain().count_params()
+
+
 def test_model_is_left_as_it_is():
     model = regular()
     before = model.get_weights()
@@ -361,7 +380,7 @@ def test_ranking_is_the_users():
         return -scores
 
     kept = []
-    for ranking in (budgets.global_ranking, backwards):
+    for ranking in (rankings.global_ranking, backwards):
         schedule = once(3)
         keras.utils.set_random_seed(0)
         run = started(method(schedule=schedule, steps=3, ranking=ranking))
@@ -486,12 +505,19 @@ def test_schedules_that_cannot_work_are_refused(schedule, message):
         method(schedule=schedule)
 
 
-@pytest.mark.parametrize("name", ["steps", "min_units", "round_steps"])
+@pytest.mark.parametrize("name", ["steps", "align", "round_steps"])
 @pytest.mark.parametrize("value", [0, -1, 2.5, "10", None])
 def test_counts_are_positive_ints(name, value):
     with pytest.raises(
         ValueError, match=f"`{name}` must be an int of at least 1. Received: "
     ):
+        method(**{name: value})
+
+
+@pytest.mark.parametrize("value", [0, 2.5, "10", {"first": 0}])
+@pytest.mark.parametrize("name", ["min_units", "max_units"])
+def test_limits_are_numbers_of_units(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be an int of at le"):
         method(**{name: value})
 
 
@@ -529,7 +555,7 @@ def test_unreachable_budget_is_refused_before_training():
     run = method(budgets.Budget(macs=0.01))
     with pytest.raises(ValueError, match="cannot be met.*nearest reachable is"):
         checked(run)
-    with pytest.raises(ValueError, match="`min_units`=8. The nearest"):
+    with pytest.raises(ValueError, match="`min_units`=8, .* The nearest"):
         checked(method(budgets.Budget(units=10), min_units=8))
 
 

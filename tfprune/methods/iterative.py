@@ -8,11 +8,14 @@ from tfprune import checks
 from tfprune import compaction
 from tfprune import costs
 from tfprune import gradients
+from tfprune import limits
 from tfprune import masking
+from tfprune import rankings
 from tfprune import replicas
 from tfprune import runs
 from tfprune import schedules
 from tfprune import scoring
+from tfprune import selection
 from tfprune import slots
 from tfprune import tracing
 from tfprune import training
@@ -41,7 +44,10 @@ class Iterative(base.Method):
         steps: Training steps in all, at least the schedule's `end_step`; those
             after it are the fine-tuning.
         ranking: As for `select`. Defaults to `global_ranking`.
-        min_units: Units that every layer keeps at least. Defaults to 1.
+        min_units: As for `select`. Defaults to 1.
+        max_units: As for `select`. Defaults to 1.0. Layers come down to it
+            as the model does to the budget.
+        align: As for `select`. Defaults to 1.
         frozen: Names of layers whose channels stay, as for `trace`.
         round_steps: Most training steps in one round, hence between two
             checkpoints. Defaults to 100.
@@ -58,8 +64,10 @@ class Iterative(base.Method):
         schedule,
         trainer,
         steps,
-        ranking=budgets.global_ranking,
+        ranking=rankings.global_ranking,
         min_units=1,
+        max_units=1.0,
+        align=1,
         frozen=(),
         round_steps=100,
     ):
@@ -67,9 +75,8 @@ class Iterative(base.Method):
         checks.check_kind(budgets.Budget, budget=budget)
         checks.check_kind(schedules.PruningSchedule, schedule=schedule)
         checks.check_kind(training.Trainer, trainer=trainer)
-        checks.check_counts(
-            steps=steps, min_units=min_units, round_steps=round_steps
-        )
+        checks.check_counts(steps=steps, align=align, round_steps=round_steps)
+        limits.check(min_units=min_units, max_units=max_units)
         schedules.check(schedule, steps)
         self.criterion = criterion
         self.budget = budget
@@ -78,18 +85,15 @@ class Iterative(base.Method):
         self.steps = steps
         self.ranking = ranking
         self.min_units = min_units
+        self.max_units = max_units
+        self.align = align
         self.frozen = frozen
         self.round_steps = round_steps
 
     def check(self, model, dataset, loss_fn):
         graph = tracing.trace(model, self.frozen)
-        budgets.select(
-            1.0 + np.arange(graph.num_units),
-            graph,
-            np.ones(graph.num_units, bool),
-            self.budget,
-            self.min_units,
-            self.ranking,
+        self._selector_of(graph).select(
+            1.0 + np.arange(graph.num_units), np.ones(graph.num_units, bool)
         )
         masked = masking.mask_model(model, graph)
         self.trainer.check(masked)
@@ -112,6 +116,7 @@ class Iterative(base.Method):
     def start(self, model, dataset, loss_fn):
         self.graph = tracing.trace(model, self.frozen)
         self._meter = costs.Meter(self.graph)
+        self._selector = self._selector_of(self.graph)
         self._masked = masking.mask_model(model, self.graph)
         verification.verify_copy(model, self._masked)
         self._scorer = scoring.Scorer(
@@ -177,6 +182,16 @@ class Iterative(base.Method):
             "layers": self.graph.widths(keep),
             "explanation": [row._asdict() for row in self.graph.explain()],
         }
+
+    def _selector_of(self, graph):
+        return selection.Selector(
+            graph,
+            self.budget,
+            self.min_units,
+            self.ranking,
+            self.max_units,
+            self.align,
+        )
 
     def _train(self):
         """Does one training step; returns its loss."""
@@ -248,11 +263,11 @@ class Iterative(base.Method):
             float(self.schedule(each)[1])
             for each in (step, self.schedule.end_step)
         )
-        budget = self.budget.partly(self.graph, now / end)
         before = masking.get_mask(self._masked, self.graph)
-        keep = budgets.select(
-            scores, self.graph, before, budget, self.min_units, self.ranking
-        )
+        if step < self.schedule.end_step:
+            keep = self._selector.choose(scores, before, now / end)
+        else:
+            keep, _ = self._selector.nearest(scores, before)
         masking.set_mask(self._masked, self.graph, keep)
         self.trainer.mask_slots(
             masking.variable_masks(self._masked, self.graph, keep)

@@ -1,0 +1,191 @@
+"""The selection of the units of a graph that stay within a budget."""
+
+import numpy as np
+
+from tfprune import checks
+from tfprune import choices
+from tfprune import costs
+from tfprune import limits
+
+NEAR = 0.01  # How far below a budget one tries to end, as a share of it.
+TRIALS = 6  # How often a model may be measured and chosen again.
+
+
+class Selector:
+    """Selects units of one graph, for one budget.
+
+    Args:
+        graph: As for `budgets.select`.
+        budget: As for `budgets.select`.
+        min_units: As for `budgets.select`.
+        ranking: As for `budgets.select`.
+        max_units: As for `budgets.select`.
+        align: As for `budgets.select`.
+
+    Attributes:
+        resource: What is limited: "units", "params" or "macs".
+        dense: How much of it the dense model takes.
+        target: How much may be left.
+
+    Raises:
+        ValueError: If an argument is something else.
+    """
+
+    def __init__(self, graph, budget, min_units, ranking, max_units, align):
+        checks.check_counts(align=align)
+        if not callable(ranking):
+            raise ValueError(
+                "`ranking` must be a function `(scores, graph, keep)`, such as "
+                f"those of `tfprune.rankings`. Received: ranking={ranking!r}."
+            )
+        self._graph = graph
+        self._ranking = ranking
+        self._align = align
+        self._least = limits.of_layers(graph, 1, min_units=min_units)
+        self._most = limits.of_layers(graph, 1.0, max_units=max_units)
+        self._settings = (
+            f"`min_units`={min_units}, `max_units`={max_units} and "
+            f"`align`={align}"
+        )
+        self._tolerance = budget.tolerance or (1.0 if align > 1 else NEAR)
+        self._near = min(self._tolerance, NEAR)
+        self._gauge = _Counts(graph, budget.resource)
+        self._groups = self._gauge.groups
+        self.resource = budget.resource
+        self.dense = self._gauge.measured(np.ones(graph.num_units, bool))
+        self.target = budget.target(self.dense)
+
+    def select(self, scores, keep):
+        """Returns the units that stay, bool [num_units].
+
+        Args:
+            scores: As for `budgets.select`.
+            keep: As for `budgets.select`.
+
+        Raises:
+            ValueError: As `budgets.select` does.
+        """
+        keep, amount = self.nearest(scores, keep)
+        if not self._meets(amount, self._tolerance):
+            raise ValueError(
+                f"The budget of {self.target} {self.resource} cannot be met, "
+                f"nor what is at most {self._tolerance:.0%} below, with "
+                f"{self._settings}. The nearest reachable is {amount} of "
+                f"{self.dense}. Take it as the budget, or give the Budget a "
+                "larger `tolerance`."
+            )
+        return keep
+
+    def nearest(self, scores, keep):
+        """Returns what `select` does, however near that is to the budget.
+
+        Args:
+            scores: As for `select`.
+            keep: As for `select`.
+
+        Returns:
+            `(keep, amount)`: the mask, and what the model then takes.
+        """
+        found = []
+        for _ in range(TRIALS):
+            mask = self.choose(scores, keep)
+            if found and np.array_equal(mask, found[-1][0]):
+                break
+            found.append((mask, self._gauge.measured(mask)))
+            if self._meets(found[-1][1], self._near):
+                break
+        return min(found, key=lambda each: self._distance(each[1]))
+
+    def choose(self, scores, keep, share=1.0):
+        """Returns what stays a share of the way to the budget.
+
+        Args:
+            scores: As for `select`.
+            keep: As for `select`.
+            share: In [0, 1]; at 0 it is the dense model, at 1 the budget.
+
+        Raises:
+            ValueError: As `select` does, but not for the distance.
+        """
+        graph = self._graph
+        keep = graph.check(keep)
+        scores = _checked("`scores`", _single(scores), graph, keep)
+        scores = self._ranking(scores, graph, keep)
+        scores = _checked("What `ranking` returns", scores, graph, keep)
+
+        def choice(keep):
+            return choices.Choice(
+                scores, graph, self._groups, keep, self._least, self._align
+            )
+
+        choice = choice(self._trimmed(choice(keep), share))
+        limit = self.dense - (self.dense - self.target) * share
+        limit = round(limit, self._gauge.digits)
+        return choice.mask(choice.within(self._gauge, limit, self._near))
+
+    def _trimmed(self, choice, share):
+        """Returns what stays if no layer keeps more than it may."""
+        sizes = np.array([len(units) for units in self._graph.unit_sets])
+        most = np.ceil(sizes - (sizes - self._most) * share)
+        widths, exceeding = choice.trimmed(most)
+        if len(exceeding):
+            units = self._graph.unit_sets[exceeding[0]]
+            name = self._graph.owners[units[0]].path
+            raise ValueError(
+                "`max_units` must leave room for frozen units and `min_units`. "
+                f"Received: {self._settings}, but a layer of the units of "
+                f"{name!r} cannot go down to {most[exceeding[0]]:.0f} of "
+                f"{len(units)}."
+            )
+        return choice.mask(widths)
+
+    def _meets(self, amount, tolerance):
+        return (1 - tolerance) * self.target <= amount <= self.target
+
+    def _distance(self, amount):
+        """Returns a key that is least for the nearest, first those within."""
+        return amount > self.target, abs(amount - self.target)
+
+
+class _Counts:
+    """Counts one resource of a graph."""
+
+    digits = 0
+
+    def __init__(self, graph, resource):
+        meter = costs.Meter(graph)
+        self.groups = meter.groups
+        self._count = getattr(meter, resource)
+
+    def __call__(self, widths):
+        return self._count(widths)
+
+    def measured(self, keep):
+        return int(self(self.groups.widths(keep)))
+
+
+def _single(scores):
+    if not isinstance(scores, dict):
+        return scores
+    if len(scores) != 1:
+        raise ValueError(
+            "`scores` must be those of one criterion. "
+            f"Received: {list(scores)}."
+        )
+    return next(iter(scores.values()))
+
+
+def _checked(what, scores, graph, keep):
+    scores = np.asarray(scores, float)
+    if scores.shape != (graph.num_units,):
+        raise ValueError(
+            f"{what} must be of shape [{graph.num_units}]. "
+            f"Received: {list(scores.shape)}."
+        )
+    wrong = np.flatnonzero(~np.isfinite(scores) & keep & graph.prunable)
+    if len(wrong):
+        raise ValueError(
+            f"{what} must be finite. Received: {scores[wrong[0]]} for unit "
+            f"{wrong[0]} of layer {graph.owners[int(wrong[0])].path!r}."
+        )
+    return scores
