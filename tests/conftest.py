@@ -1,8 +1,18 @@
-"""Two logical CPU devices, so that tests can run one replica or two."""
+"""Two logical CPU devices for one replica or two; seeds; an option."""
 
 import keras
 import pytest
 import tensorflow as tf
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--seeds",
+        nargs=2,
+        type=int,
+        metavar=("FIRST", "LAST"),
+        help="of the random models; by default 0 to 149, of which some saved",
+    )
 
 
 def pytest_configure(config):
