@@ -357,6 +357,15 @@ def test_explanation_names_the_group_of_each_channel():
     assert rows[-1].groups == {}
 
 
+def test_groups_that_one_layer_begins_are_numbered():
+    x = image()
+    y = conv(x, 5, "a")
+    graph = traced(x, [zoo.head(y), zoo.head(conv(y[..., 2:], 4, "b"))])
+    groups = {row.type: row.groups for row in graph.explain()}
+    assert groups["GetItem"] == {"a #2": 3}
+    assert graph.explain()[1].groups == {"a": 2, "a #2": 3}
+
+
 def test_table_of_an_explanation_tells_some_groups_and_counts_the_rest():
     x = image()
     parts = [conv(x, 2, name) for name in "abcdef"]

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from absl import logging
 import numpy as np
 
-from tfprune import groups as groups_lib
 from tfprune import masking
 from tfprune import tracing
 from tfprune.rules import base
@@ -64,7 +63,7 @@ class Meter:
     """
 
     def __init__(self, graph):
-        self.groups = groups_lib.Groups(graph)
+        self.groups = graph.groups
         weights = []  # of unique layers: the units or length of each axis
         kernels = []  # of all calls: those and the positions
         seen = set()

@@ -18,8 +18,8 @@ SHOWN = 4
 class Row(NamedTuple):
     """The channels of one layer: each is in a group, or stays for a reason.
 
-    A group is the prunable channels that one layer makes, and all that stay or
-    go with them; it has the name of the first layer that has them.
+    A group is prunable channels that lie in the same layers. It has the name of
+    the first of them, and a number if that layer begins several groups.
     """
 
     name: str

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfprune import explanation
 from tfprune import gates as gates_lib
+from tfprune import groups as groups_lib
 from tfprune.rules import base
 
 
@@ -86,13 +87,32 @@ class ChannelGraph:
 
     @functools.cached_property
     def owners(self):
-        """The node that each unit is listed under, by unit: its first one."""
+        """The layer that each unit is listed under, its first, {unit: name}."""
         owners = {}
         for node in self.nodes:
-            for array in sum(node.arrays.values(), []):
-                for unit in np.unique(array[array >= 0]):
-                    owners.setdefault(int(unit), node)
+            for path, arrays in node.arrays.items():
+                units = np.concatenate([x.ravel() for x in arrays]).tolist()
+                for unit in dict.fromkeys(units):
+                    owners.setdefault(unit, path)
+        owners.pop(-1, None)  # what has no unit
         return owners
+
+    @functools.cached_property
+    def groups(self):
+        """The `Groups` of the units."""
+        return groups_lib.Groups(self)
+
+    @functools.cached_property
+    def _group_names(self):
+        """{group: its first layer, and a number if that has several}."""
+        names, counts = {}, collections.Counter()
+        for unit, owner in self.owners.items():
+            group = self.groups.of_unit[unit]
+            if self.prunable[unit] and group not in names:
+                counts[owner] += 1
+                number = f" #{counts[owner]}" if counts[owner] > 1 else ""
+                names[group] = f"{owner}{number}"
+        return names
 
     @functools.cached_property
     def edges(self):
@@ -124,7 +144,7 @@ class ChannelGraph:
         lost = np.flatnonzero(~keep & ~self.prunable)
         if len(lost):
             unit = int(lost[0])
-            name = self.owners[unit].path if unit in self.owners else "input"
+            name = self.owners.get(unit, "input")
             raise ValueError(
                 f"`keep` must be True for frozen units. Received: False for "
                 f"{len(lost)} of them, first unit {unit} of layer {name!r} "
@@ -176,7 +196,7 @@ class ChannelGraph:
         for unit in units.tolist():
             why = base.SHAPE if unit < 0 else self.reasons[unit]
             if why is None:
-                groups[self.owners[unit].path] += 1
+                groups[self._group_names[self.groups.of_unit[unit]]] += 1
             else:
                 reasons[why] += 1
         counted = name not in self.uncounted

@@ -63,7 +63,8 @@ def _arrays(graph):
     arrays = {}
     for node in graph.nodes:
         axes = [x for each in node.axes.values() for x in each]
-        for array in (*node.inputs, *node.outputs, *axes):
+        masked = sum(node.arrays.values(), [])
+        for array in (*node.inputs, *masked, *axes):
             if array is not None:
                 arrays.setdefault(array.tobytes(), array)
     return arrays.values()

@@ -59,15 +59,15 @@ def _is_number(value):
 
 def _named(name, pattern, graph):
     """Yields the units of each output of the layers that match a pattern."""
-    nodes = [x for x in graph.nodes if fnmatch.fnmatchcase(x.path, pattern)]
-    if not nodes:
+    pairs = [pair for node in graph.nodes for pair in node.arrays.items()]
+    named = [x for path, x in pairs if fnmatch.fnmatchcase(path, pattern)]
+    if not named:
         raise ValueError(
             f"`{name}` must name layers of the model. Received: {pattern!r}, "
-            f"which matches none of {[node.path for node in graph.nodes]}."
+            f"which matches none of {[path for path, _ in pairs]}."
         )
-    for node in nodes:
-        for array in node.outputs:
-            yield np.unique(array[array >= 0])
+    for array in sum(named, []):
+        yield np.unique(array[array >= 0])
 
 
 def _count(number, units, graph):

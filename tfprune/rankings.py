@@ -78,5 +78,5 @@ def _by_layer(graph, keep):
     """Returns the live prunable units of each layer that has some, in order."""
     layers = collections.defaultdict(list)
     for unit in np.flatnonzero(keep & graph.prunable).tolist():
-        layers[graph.owners[unit].path].append(unit)
+        layers[graph.owners[unit]].append(unit)
     return [np.array(units) for units in layers.values()]

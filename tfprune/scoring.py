@@ -199,7 +199,7 @@ class Scorer:
         """
         wrong = np.flatnonzero(~np.isfinite(scores) & self._graph.prunable)
         if len(wrong):
-            layer = self._graph.owners[int(wrong[0])].path
+            layer = self._graph.owners[int(wrong[0])]
             raise ValueError(
                 f"Scores must be finite. Received: {name} gave "
                 f"{scores[wrong[0]]} for unit {wrong[0]} of layer {layer!r}. "

@@ -130,7 +130,7 @@ class Selector:
         widths, exceeding = choice.trimmed(most)
         if len(exceeding):
             units = self._graph.unit_sets[exceeding[0]]
-            name = self._graph.owners[units[0]].path
+            name = self._graph.owners[units[0]]
             raise ValueError(
                 "`max_units` must leave room for frozen units and `min_units`. "
                 f"Received: {self._settings}, but a layer of the units of "
@@ -186,6 +186,6 @@ def _checked(what, scores, graph, keep):
     if len(wrong):
         raise ValueError(
             f"{what} must be finite. Received: {scores[wrong[0]]} for unit "
-            f"{wrong[0]} of layer {graph.owners[int(wrong[0])].path!r}."
+            f"{wrong[0]} of layer {graph.owners[int(wrong[0])]!r}."
         )
     return scores

@@ -137,7 +137,7 @@ class Criterion:
         prunable = np.flatnonzero(batch.graph.prunable)
         missed = np.setdiff1d(prunable, units)
         if len(missed):
-            name = batch.graph.owners[int(missed[0])].path
+            name = batch.graph.owners[int(missed[0])]
             raise ValueError(
                 f"{self.name} must find what it reads for every prunable "
                 f"unit. Received none for {len(missed)} units, first of layer "
