@@ -11,6 +11,7 @@ beside what each is held to.
 """
 
 import itertools
+import tempfile
 
 from absl import flags
 import command
@@ -20,10 +21,14 @@ from rich import console
 from rich import table
 import tensorflow as tf
 
+from tfprune import budgets
 from tfprune import compaction
+from tfprune import costs
+from tfprune import exporting
 from tfprune import losses
 from tfprune import masking
 from tfprune import models
+from tfprune import rankings
 from tfprune import scoring
 from tfprune import serving
 from tfprune import speed
@@ -35,6 +40,8 @@ from tfprune.criteria import oracle
 from tfprune.criteria import taylor
 from tfprune.criteria import weight_norm
 
+SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
+
 BATCH_SIZES = flags.DEFINE_multi_integer(
     "batch_sizes", speed.BATCH_SIZES, "Sizes of the batches to time models at."
 )
@@ -43,6 +50,10 @@ THREADS = flags.DEFINE_integer(
 )
 RUNS = flags.DEFINE_integer(
     "runs", 7, "Runs of each measurement.", lower_bound=1
+)
+NAMES = ("compacting", "scores", "masks", "ablations", "speeds")
+PARTS = flags.DEFINE_multi_enum(
+    "parts", NAMES, NAMES, "What to measure without models."
 )
 BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 64, "Images in a batch for the parts.", lower_bound=1
@@ -152,6 +163,45 @@ def ablations():
     yield name, ratio, "x", 0.5
 
 
+def speeds():
+    """Yields the CPU times of pruned exports of ResNet-50 beside others."""
+    model = keras.applications.ResNet50(weights=None)
+    graph = tracing.trace(model)
+    every = np.ones(graph.num_units, bool)
+    scores = np.random.default_rng(0).random(graph.num_units)
+
+    def select(budget, **kwargs):
+        return budgets.select(scores, graph, every, budget, **kwargs)
+
+    masks = {"dense": every}
+    for share in SHARES:
+        budget = budgets.Budget(units=share)
+        masks[share] = select(budget, ranking=rankings.uniform_ranking)
+    macs = costs.cost(model, graph, masks[0.5]).macs
+    masks["global"] = select(budgets.Budget(macs=macs), align=16)
+    with tempfile.TemporaryDirectory() as folder:
+        exports = {
+            name: exporting.export(
+                compaction.shrink(model, graph, keep), f"{folder}/{name}"
+            )
+            for name, keep in masks.items()
+        }
+        exports = {name: serving.load(path) for name, path in exports.items()}
+        times = speed.compare(exports, runs=RUNS.value)
+    for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
+
+        def ratio(name, other):
+            one, two = (times[each][size].cpu_ms for each in (name, other))
+            return one.median / two.median
+
+        batch = f"ResNet-50, batch of {size}"
+        yield f"{batch}: half / all units", ratio(0.5, "dense"), "x", limit
+        name = f"{batch}: global, aligned / half"
+        yield name, ratio("global", 0.5), "x", 1.05
+        slowest = max(ratio(share, "dense") for share in SHARES)
+        yield f"{batch}: slowest of 10 .. 90 % / all", slowest, "x", 1.0
+
+
 def _resnet20():
     model = models.resnet20()
     rng = np.random.default_rng(0)
@@ -193,9 +243,9 @@ def parts():
     """Returns the times of the parts of tfprune as a rich table."""
     keras.utils.set_random_seed(0)
     grid = table.Table("measure", "value", "at most")
-    for part in (compacting, scores, masks, ablations):
-        for name, value, unit, limit in part():
-            grid.add_row(name, f"{value:.2f} {unit}", f"{limit} {unit}")
+    for part in PARTS.value:
+        for name, value, unit, limit in globals()[part]():
+            grid.add_row(name, f"{value:.2f} {unit}", f"{limit:.2f} {unit}")
     return grid
 
 
