@@ -86,3 +86,32 @@ def test_compiled_model_with_a_lambda_loss():
     model = zoo.network("plain")
     model.compile("sgd", loss=lambda y, p: keras.ops.mean((y - p) ** 2))
     assert paths(rebuilding.duplicate(model)) == paths(model)
+
+
+class Read(layers.Layer):
+    """Reads words off with the embedding of another layer."""
+
+    def __init__(self, embedding, **kwargs):
+        super().__init__(**kwargs)
+        self.embedding = embedding
+
+    def call(self, x):
+        return x @ keras.ops.transpose(self.embedding.embeddings)
+
+
+def test_layers_that_share_a_variable_are_refused():
+    inputs = keras.Input((4,), dtype="int32")
+    embedding = layers.Embedding(5, 6, name="words")
+    x = Read(embedding, name="read")(layers.Dense(6)(embedding(inputs)))
+    with pytest.raises(
+        ValueError, match="not share.*'read' with .*'embeddings' of .*'words'"
+    ):
+        rebuilding.duplicate(keras.Model(inputs, x))
+
+
+def test_layer_at_every_step_and_by_itself_is_refused():
+    inputs = keras.Input((4, 3))
+    shared = layers.Dense(3, name="shared")
+    x = shared(layers.TimeDistributed(shared, name="steps")(inputs))
+    with pytest.raises(ValueError, match="must not share.*'shared'"):
+        rebuilding.duplicate(keras.Model(inputs, x))

@@ -18,7 +18,7 @@ def rebuild(model, make, call=None):
     Raises:
         ValueError: If a layer cannot be made again; names the layer.
     """
-    program.check(model)
+    _check_unshared(model)
     made = {}  # by `id` of the old layer
 
     def renew(layer, args, kwargs):
@@ -93,6 +93,21 @@ def transfer(copies, part=lambda variable: variable):
             b.trainable = a.trainable
         if isinstance(new, keras.layers.Normalization):
             new.finalize_state()
+
+
+def _check_unshared(model):
+    """Raises an error if layers share a variable; a copy would have two."""
+    owners = {}  # by `id` of a variable
+    for path, layer in program.layers_by_path(model).items():
+        for variable in layer.weights:
+            owner = owners.setdefault(id(variable), layer)
+            if owner is not layer:
+                raise ValueError(
+                    "The layers of a model must not share variables: its "
+                    f"config does not hold that. Received: layer {path!r} with "
+                    f"variable {variable.name!r} of layer {owner.name!r}. Call "
+                    "one layer twice, or give each variables of its own."
+                )
 
 
 def _made(make, layer):
