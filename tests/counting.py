@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import operator
 from unittest import mock
 
 from keras import layers
@@ -10,6 +11,9 @@ from keras import layers
 KERNELS = {
     layers.Dense: ["kernel"],
     layers.EinsumDense: ["kernel"],
+    layers.LSTM: ["cell.kernel", "cell.recurrent_kernel"],
+    layers.GRU: ["cell.kernel", "cell.recurrent_kernel"],
+    layers.SimpleRNN: ["cell.kernel", "cell.recurrent_kernel"],
     layers.Conv1D: ["kernel"],
     layers.Conv2D: ["kernel"],
     layers.Conv3D: ["kernel"],
@@ -46,12 +50,16 @@ def _counted(original, names, counts):
         if isinstance(layer, layers.EinsumDense):
             counts.append(_terms(layer.equation, x, layer.kernel))
             return outputs
-        # A transposed convolution spreads every place of its input.
-        tensor = x if "Transpose" in type(layer).__name__ else outputs
+        # A transposed convolution spreads every place of its input, and a
+        # recurrent layer steps through them.
+        kind = type(layer).__name__
+        of_input = hasattr(layer, "cell") or kind.endswith("Transpose")
+        tensor = x if of_input else outputs
         places = list(tensor.shape[1:])
         first = getattr(layer, "data_format", None) == "channels_first"
         places.pop(0 if first else -1)
-        entries = (math.prod(getattr(layer, name).shape) for name in names)
+        kernels = (operator.attrgetter(name)(layer) for name in names)
+        entries = (math.prod(kernel.shape) for kernel in kernels)
         counts.append(sum(entries) * math.prod(places))
         return outputs
 

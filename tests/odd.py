@@ -593,6 +593,57 @@ def equations(x):
 
 
 @model
+def recurrent_words():
+    inputs = keras.Input((7,), dtype="int32")
+    x = layers.Embedding(5, 8, mask_zero=True)(inputs)
+    x = layers.LSTM(4, return_sequences=True)(x)
+    x = layers.Dense(6)(x) + layers.Conv1D(6, 3, padding="same")(x)
+    states = [layers.Dense(5)(x[:, 0]), layers.Dense(5)(x[:, 1])]
+    y, *states = layers.LSTM(5, return_state=True)(x, initial_state=states)
+    x = layers.GRU(5, return_sequences=True)(x, initial_state=y)
+    x = layers.Bidirectional(layers.GRU(3, return_sequences=True))(x)
+    x = layers.TimeDistributed(layers.Dense(6, activation="relu"))(x)
+    x = layers.Bidirectional(layers.SimpleRNN(3), merge_mode="sum")(x)
+    return keras.Model(inputs, layers.Dense(2)(layers.Dense(4)(x) * y[:, :4]))
+
+
+@model
+def frames():
+    inputs = keras.Input((4, 8, 8, 3))
+    x = layers.TimeDistributed(layers.Conv2D(6, 3, use_bias=False))(inputs)
+    x = layers.TimeDistributed(layers.BatchNormalization())(x)
+    x = layers.TimeDistributed(layers.DepthwiseConv2D(3))(layers.ReLU()(x))
+    shared = layers.TimeDistributed(layers.Conv2D(5, 3, padding="same"))
+    x = shared(layers.TimeDistributed(layers.MaxPooling2D())(x))
+    x = layers.TimeDistributed(layers.Flatten())(shared(layers.Conv3D(6, 1)(x)))
+    x = layers.TimeDistributed(layers.Dense(6, activation="sigmoid"))(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.LSTM(4)(x)))
+
+
+@images
+def normalised_groups(x):
+    x = layers.GroupNormalization(4)(zoo.conv(x, 8))
+    x = layers.GroupNormalization(-1)(zoo.conv(layers.ReLU()(x), 6))
+    x = layers.GroupNormalization(1)(zoo.conv(x, 5))
+    x = x + layers.GroupNormalization(5, center=False)(zoo.conv(x, 5))
+    x = layers.Permute((3, 1, 2))(zoo.conv(x, 6))
+    x = layers.GroupNormalization(3, axis=1, scale=False)(x)
+    x = layers.GroupNormalization(2)(x)
+    return layers.Dense(3)(layers.Flatten()(x))
+
+
+def words_read_twice():
+    inputs = keras.Input((7,), dtype="int32")
+    embedding = layers.ReversibleEmbedding(5, 6)
+    x = layers.Dense(6)(layers.Dense(4)(embedding(inputs)))
+    return keras.Model(inputs, embedding(x, reverse=True))
+
+
+if hasattr(layers, "ReversibleEmbedding"):  # Of newer versions of Keras.
+    model(words_read_twice)
+
+
+@model
 def padded_words():
     inputs = keras.Input((7,), dtype="int32")
     x = layers.Embedding(5, 6, mask_zero=True)(inputs)

@@ -52,16 +52,17 @@ class Special(layers.Dense):
 
 
 HIDING = {
-    "lstm": lambda name: layers.LSTM(3, return_sequences=True, name=name),
-    "gru": lambda name: layers.GRU(3, return_sequences=True, name=name),
+    "cell": lambda name: layers.RNN(
+        layers.LSTMCell(3), return_sequences=True, name=name
+    ),
     "bidirectional": lambda name: layers.Bidirectional(
-        layers.SimpleRNN(3, return_sequences=True), name=name
+        layers.RNN(layers.GRUCell(3), return_sequences=True), name=name
     ),
     "einsum": lambda name: layers.EinsumDense(
         "abc,bcd->abd", (4, 3), name=name
     ),
     "over_time": lambda name: layers.TimeDistributed(
-        layers.Dense(3), name=name
+        Special(3), name=name
     ),
     "special": lambda name: Special(3, name=name),
 }

@@ -135,3 +135,30 @@ def test_numbers_of_other_axes_freeze(make):
     assert {graph.reasons[unit] for unit in node.outputs[0].ravel()} == {
         "fixed by a shape"
     }
+
+
+@pytest.mark.parametrize(
+    "groups, width, left", [(3, 2, 1), (2, 3, 1), (-1, 1, 3), (6, 1, 3)]
+)
+def test_whole_groups_leave_group_normalisation(groups, width, left):
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(6, 1, name="conv")(inputs)
+    norm = layers.GroupNormalization(groups, name="norm")
+    model = keras.Model(inputs, zoo.head(norm(x)))
+    norm.gamma.assign(np.arange(6.0))
+    graph = tracing.trace(model)
+    units = graph.layer_units("conv")
+    np.testing.assert_array_equal(units, np.repeat(units[::width], width))
+    assert graph.prunable[units].all()
+    keep = np.ones(graph.num_units, bool)
+    keep[units[left * width :]] = False
+    small = compaction.compact(model, graph, keep).get_layer("norm")
+    assert small.groups == left
+    np.testing.assert_array_equal(small.gamma, np.arange(left * width))
+
+
+def test_one_group_is_normalised_across_channels():
+    graph, node = second_node(layers.GroupNormalization(1))
+    assert {graph.reasons[unit] for unit in node.outputs[0].ravel()} == {
+        "normalised across channels"
+    }

@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 
+from tests import odd
 from tests import zoo
+from tfprune import compaction
+from tfprune import costs
+from tfprune import masking
 from tfprune import rules
 from tfprune import tracing
 
@@ -128,3 +132,31 @@ def test_only_first_of_the_groups_is_named_on_the_kernel():
     )
     read = node.axes["kernel"][2]
     np.testing.assert_array_equal(node.inputs[0].ravel(), np.tile(read, 4))
+
+
+def test_width_of_an_embedding():
+    inputs = keras.Input((7,), dtype="int32")
+    embedding = layers.Embedding(5, 6, mask_zero=True, name="words")
+    x = layers.GlobalAveragePooling1D()(embedding(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    graph = tracing.trace(model)
+    units = graph.layer_units("words")
+    assert graph.prunable[units].all()
+    keep = np.ones(graph.num_units, bool)
+    keep[units[[0, 2, 5]]] = False
+    small = compaction.compact(model, graph, keep)
+    assert small.get_layer("words").output_dim == 3
+    np.testing.assert_array_equal(
+        small.get_layer("words").embeddings,
+        embedding.embeddings.numpy()[:, [1, 3, 4]],
+    )
+    assert costs.cost(model).macs == 6 * 2
+
+
+def test_padding_is_masked_behind_a_masked_embedding():
+    model = odd.built("recurrent_words")
+    masked = masking.mask_model(model)
+    words = np.array([[1, 2, 3, 0, 0, 0, 0], [4, 1, 0, 0, 0, 0, 0]])
+    np.testing.assert_allclose(masked(words), model(words), rtol=1e-5)
+    embedded = masked.layers[1](words)
+    np.testing.assert_array_equal(embedded._keras_mask, words != 0)

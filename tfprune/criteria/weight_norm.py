@@ -21,9 +21,10 @@ class WeightNorm(base.WeightCriterion):
     def layer_contribution(self, layer):
         """Returns the sum of `|w| ** p` over each filter, [channels]."""
         rule = rules.rule_for(layer)
-        if not rule.kernels:
+        filters = rule.filters(layer) if rule.kernels else None
+        if filters is None:
             return None
-        filters = tf.cast(rule.filters(layer), tf.float32)
+        filters = tf.cast(filters, tf.float32)
         return tf.reduce_sum(tf.abs(filters) ** self.p, axis=0)
 
     def reduce(self, contributions):

@@ -50,6 +50,9 @@ class ChannelMask(keras.layers.Wrapper):
         names = inspect.signature(self.layer.call).parameters
         return {k: v for k, v in kwargs.items() if k in names}
 
+    def compute_mask(self, inputs, mask=None):
+        return self.layer.compute_mask(inputs, mask)
+
     def compute_output_spec(self, inputs, training=None, mask=None):
         kwargs = self.accepted({"mask": mask})
         return self.layer.compute_output_spec(inputs, **kwargs)

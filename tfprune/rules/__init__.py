@@ -4,6 +4,8 @@ from tfprune.rules import attention
 from tfprune.rules import einsum
 from tfprune.rules import merging
 from tfprune.rules import moving
+from tfprune.rules import over_time
+from tfprune.rules import recurrent
 from tfprune.rules import reductions
 from tfprune.rules import reshaping
 from tfprune.rules import scaling

@@ -23,10 +23,10 @@ class MultiHeadAttention(base.Rule):
     inner = "value_dense"
     counted = False  # Products of queries with keys, of scores with values.
 
-    def covers(self, layer):
+    def of(self, layer):
         config = layer.get_config()
         several = len(config["output_shape"] or ()) > 1
-        return not several and not config.get("use_gate")
+        return None if several or config.get("use_gate") else self
 
     def outputs(self, node):
         heads, written = self._issued(node)

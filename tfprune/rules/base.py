@@ -11,6 +11,7 @@ INPUT = "model input"
 OUTPUT = "model output"
 NORMALISED = "normalised across channels"
 NO_RULE = "no rule for a layer it meets"
+RECURRENT = "fed back by a recurrent layer"
 SHAPE = "fixed by a shape"
 INSIDE = "inside of one layer"
 USER = "asked for by the user"
@@ -102,6 +103,18 @@ class Node:
         self._units.freeze(units, reason)
         return units
 
+    def frozen_outputs(self, reason):
+        """Returns units of the last axis of each output, which all stay."""
+        shapes = self.output_shapes
+        # An unknown last axis counts as one channel.
+        counts = [shape[-1] or 1 if shape else 1 for shape in shapes]
+        units = self.freeze(self.new(sum(counts)), reason)
+        parts = np.split(units, np.cumsum(counts)[:-1])
+        return [
+            part.reshape((1,) * (len(shape) - 1) + (-1,) if shape else ())
+            for part, shape in zip(parts, shapes)
+        ]
+
     def merge(self, units, axis):
         """Ties units over an axis, which becomes one of length 1."""
         first, *others = np.split(units, units.shape[axis], axis)
@@ -151,23 +164,15 @@ class Rule:
     inner = None
     counted = True
 
-    def covers(self, layer):
-        """Whether the rule holds for a layer of its class; else none does."""
-        return True
+    def of(self, layer):
+        """Returns the rule of one layer of the class, or None."""
+        return self
 
     def outputs(self, node):
         """Returns the units of each output of a call, as a list."""
         for units in node.inputs:
             node.freeze(units, NO_RULE)
-        counts = [shape[-1:] or (1,) for shape in node.output_shapes]
-        # An unknown last axis counts as one channel.
-        units = node.new(sum(count or 1 for (count,) in counts))
-        node.freeze(units, NO_RULE)
-        parts = np.split(units, np.cumsum([c or 1 for (c,) in counts])[:-1])
-        return [
-            part.reshape((1,) * (len(shape) - 1) + (-1,) if shape else ())
-            for part, shape in zip(parts, node.output_shapes)
-        ]
+        return node.frozen_outputs(NO_RULE)
 
     def inside(self, node):
         """Returns the units of the output of the layer `inner`, or None.
@@ -218,7 +223,8 @@ class Rule:
     def filters(self, layer):
         """Returns the first kernel of a layer as [fan_in, channels].
 
-        By default, the channels that it writes lie on its last axis.
+        By default, the channels that it writes lie on its last axis. None if
+        it alone does not tell what a channel is worth.
         """
         kernel = keras.ops.convert_to_tensor(variable(layer, self.kernels[0]))
         return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
@@ -279,7 +285,7 @@ def rule_for(layer):
     rule = _RULES.get(kind, _DEFAULT)
     if rule is _DEFAULT and kind.__module__.startswith("keras."):
         rule = _OPERATION_RULES.get(kind.__name__, _DEFAULT)
-    return rule if rule.covers(layer) else _DEFAULT
+    return rule.of(layer) or _DEFAULT
 
 
 def variable(layer, name):
@@ -289,16 +295,28 @@ def variable(layer, name):
     )
 
 
+def inner_config(layer, name, changes):
+    """Returns what the config of a layer holds of a layer inside.
+
+    Args:
+        layer: The layer around it.
+        name: Its entry in the config.
+        changes: Entries of its own config that are others.
+    """
+    held = layer.get_config()[name]
+    config = {**held["config"], **changes}
+    # Without a `build_config` it is built anew, for the input that it gets.
+    return {**held, "config": config, "build_config": None}
+
+
 def counted(layer):
     """Whether all multiply-accumulates of a layer can be counted.
 
     Those of a layer without a rule cannot, unless its weights only scale and
-    shift, or are looked up.
+    shift.
     """
     if rule_for(layer) is not _DEFAULT:
         return rule_for(layer).counted
-    if isinstance(layer, keras.layers.Embedding):
-        return True
     return all(len(w.shape) < 2 for w in getattr(layer, "weights", ()))
 
 

@@ -14,13 +14,12 @@ class EinsumDense(writers.Writer):
     removed lies on the first of these, such as that of heads.
     """
 
-    def covers(self, layer):
+    def of(self, layer):
         read, kernel, written = _specs(layer)
-        return (
-            read[0] == written[0]
-            and "." not in read[1:] + written[1:]
-            and sorted(kernel) == sorted(set(read) ^ set(written))
-        )
+        matrix = sorted(kernel) == sorted(set(read) ^ set(written))
+        batch_first = read[0] == written[0]
+        left = "." not in read[1:] + written[1:]
+        return self if matrix and batch_first and left else None
 
     def axis(self, node):
         return _place(_specs(node.layer)[2], self._made(node.layer)[0])

@@ -36,13 +36,13 @@ class BatchNormalization(pointwise.Pointwise):
     """`BatchNormalization` along the axis of the channels."""
 
     def outputs(self, node):
-        units, axis = node.inputs[0], self._axis(node)
+        units, axis = node.inputs[0], _axis(node)
         if units.size > units.shape[axis]:
             node.freeze(units, base.NORMALISED)
         return [units]
 
     def axes(self, node):
-        units, axis = node.inputs[0], self._axis(node)
+        units, axis = node.inputs[0], _axis(node)
         if units.size > units.shape[axis]:
             return {}
         names = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -51,9 +51,32 @@ class BatchNormalization(pointwise.Pointwise):
     def leaks(self, node):
         return True
 
-    def _axis(self, node):
-        axis = node.layer.axis
-        return axis if axis < 0 else axis - 1
+
+class GroupNormalization(pointwise.Pointwise):
+    """`GroupNormalization`: a group of channels stays or goes."""
+
+    def outputs(self, node):
+        units, axis = node.inputs[0], _axis(node)
+        if units.size > units.shape[axis] or node.layer.groups == 1:
+            node.freeze(units, base.NORMALISED)
+        else:
+            row = node.channels(axis)
+            node.merge(row.reshape(node.layer.groups, -1), 1)
+        return [units]
+
+    def axes(self, node):
+        units, axis = node.inputs[0], _axis(node)
+        if units.size > units.shape[axis]:
+            return {}
+        return dict.fromkeys(("gamma", "beta"), (node.channels(axis),))
+
+    def config(self, node, kept):
+        axis = _axis(node)
+        width = node.input_shapes[0][axis] // node.layer.groups
+        return {"groups": kept(node.channels(axis)) // width}
+
+    def leaks(self, node):
+        return True
 
 
 class Normalised(pointwise.Pointwise):
@@ -118,6 +141,12 @@ class Normalization(pointwise.Pointwise):
         return last and _last(units)
 
 
+def _axis(node):
+    """Returns the axis of a normalisation, the batch not counted."""
+    axis = node.layer.axis
+    return axis if axis < 0 else axis - 1
+
+
 def _last(units):
     """Whether the channels lie on the last axis alone."""
     return units.size == units.shape[-1]
@@ -136,13 +165,13 @@ def _kept_values(values, node, kept):
 for _kind in (
     layers.LayerNormalization,
     layers.RMSNormalization,
-    layers.GroupNormalization,
     layers.UnitNormalization,
     layers.Softmax,
 ):
     base.register_rule(_kind, Normalised())
 base.register_rule(layers.PReLU, PReLU())
 base.register_rule(layers.BatchNormalization, BatchNormalization())
+base.register_rule(layers.GroupNormalization, GroupNormalization())
 base.register_rule(layers.Rescaling, Rescaling())
 base.register_rule(layers.Normalization, Normalization())
 base.register_operations("LayerScale", LayerScale())

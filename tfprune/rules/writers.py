@@ -141,6 +141,25 @@ class SeparableConv(Writer):
         return {"filters": kept(node.outputs[0])}
 
 
+class Embedding(Writer):
+    """`Embedding`: its width; what it looks up is not multiplied."""
+
+    kernels = ("embeddings",)
+
+    def outputs(self, node):
+        node.freeze(node.inputs[0], base.SHAPE)
+        return [node.along(node.new(node.layer.output_dim))]
+
+    def axes(self, node):
+        return {"embeddings": (None, node.outputs[0].ravel())}
+
+    def config(self, node, kept):
+        return {"output_dim": kept(node.outputs[0])}
+
+    def products(self, node):
+        return {}
+
+
 def places(shape, axis):
     """Returns how many positions there are beside the channels."""
     lengths = list(shape)
@@ -155,6 +174,7 @@ def places(shape, axis):
 
 
 base.register_rule(layers.Dense, Dense())
+base.register_rule(layers.Embedding, Embedding())
 for _kind in (layers.Conv1D, layers.Conv2D, layers.Conv3D):
     base.register_rule(_kind, Conv())
 for _kind in (
