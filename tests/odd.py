@@ -245,6 +245,14 @@ def mixer(x):
 
 
 @images
+def numbers_across_rows(x):
+    x = layers.Reshape((64, 6))(zoo.conv_bn(x, 6))
+    y = layers.Permute((2, 1))(layers.Dense(64)(layers.Permute((2, 1))(x)))
+    x = (x + y) * np.linspace(0.5, 1.5, 6)
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+@images
 def nested_with_its_own_call(x):
     return zoo.head(zoo.conv_bn(Doubled()(zoo.conv(x, 6)), 4))
 

@@ -35,8 +35,9 @@ class Elementwise(base.Rule):
             value = np.asarray(value)
             for axis in range(-min(value.ndim, units.ndim), 0):
                 if value.shape[axis] > 1 < units.shape[axis]:
-                    along = np.moveaxis(units, axis, -1).ravel()
-                    value = np.compress(keep(along), value, axis)
+                    rows = np.moveaxis(keep(units), axis, 0)
+                    along = rows.reshape(len(rows), -1).any(axis=1)
+                    value = np.compress(along, value, axis)
             return value
 
         return tuple(map(sliced, args))
