@@ -77,7 +77,8 @@ def channel_shuffle(x, groups):
 def channels_first(x, filters):
     first = {"data_format": "channels_first"}
     x = layers.Permute((3, 1, 2))(x)
-    x = layers.Conv2D(filters, 3, padding="same", **first)(x)
+    # Without a bias: Keras adds it to the columns if they are as many.
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, **first)(x)
     x = layers.PReLU(shared_axes=[2, 3])(layers.BatchNormalization(axis=1)(x))
     x = x * layers.GlobalAveragePooling2D(keepdims=True, **first)(x)
     return layers.Permute((2, 3, 1))(layers.ZeroPadding2D(1, **first)(x))
