@@ -16,7 +16,16 @@ SHAPE = "fixed by a shape"
 INSIDE = "inside of one layer"
 USER = "asked for by the user"
 # Of several reasons for a unit the first one is told.
-REASONS = (INPUT, OUTPUT, NORMALISED, NO_RULE, SHAPE, INSIDE, USER)
+REASONS = (
+    INPUT,
+    OUTPUT,
+    NORMALISED,
+    RECURRENT,
+    NO_RULE,
+    SHAPE,
+    INSIDE,
+    USER,
+)
 
 
 class Node:
