@@ -432,6 +432,55 @@ def gated_linear_units(x):
 
 
 @images
+def u_net(x):
+    skips = []
+    for filters in (4, 6):
+        x = zoo.conv_bn(zoo.conv_bn(x, filters), filters)
+        skips.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = zoo.conv_bn(x, 8)
+    for filters in (6, 4):
+        x = layers.Conv2DTranspose(filters, 2, strides=2)(x)
+        x = zoo.conv_bn(layers.Concatenate()([x, skips.pop()]), filters)
+    return zoo.conv(x, 2, 1)
+
+
+@images
+def feature_pyramid(x):
+    levels = [zoo.conv_bn(x, 4)]
+    for filters in (6, 8):
+        levels.append(zoo.conv_bn(levels[-1], filters, strides=2))
+    sums = [zoo.conv(levels[-1], 5, 1)]
+    for level in levels[-2::-1]:
+        sums.append(zoo.conv(level, 5, 1) + layers.UpSampling2D()(sums[-1]))
+    head = layers.Conv2D(2, 3, padding="same")
+    return [head(zoo.conv_bn(level, 5)) for level in sums]
+
+
+@images
+def one_channel(x):
+    x = zoo.conv_bn(zoo.conv_bn(x, 1), 5)
+    return zoo.head(zoo.conv_bn(x, 1) * zoo.conv_bn(x, 4))
+
+
+@images
+def flat_and_back(x):
+    x = layers.Flatten()(zoo.conv_bn(x, 4, strides=4))
+    x = layers.Dense(32, activation="relu")(x)
+    x = zoo.conv(layers.Reshape((4, 4, 2))(x), 6)
+    x = layers.Reshape((4, 4, 6))(layers.Flatten()(x))
+    x = layers.Reshape((2, 40))(zoo.conv_bn(x, 5))
+    return layers.Dense(3)(layers.Flatten()(layers.Conv1D(4, 2)(x)))
+
+
+@images
+def unequal_groups(x):
+    x = zoo.conv_bn(zoo.conv_bn(x, 12), 6, groups=3)
+    x = layers.Conv2DTranspose(8, 3)(zoo.conv(x, 9, 1, activation="relu"))
+    return zoo.head(zoo.conv_bn(x, 16, groups=2))
+
+
+@images
 def unstacked(x):
     rows = ops.unstack(zoo.conv_bn(x, 6), axis=1)
     x = ops.stack([layers.Conv1D(5, 3)(row) for row in rows[:4]], axis=2)

@@ -278,4 +278,4 @@ def test_drawing_leaves_matplotlib_alone(tmp_path):
 def test_report_names_the_layers_that_are_not_counted(tmp_path):
     report.write(tmp_path, summary(uncounted=["lstm", "gru"]), RECORDS)
     text = (tmp_path / "report.md").read_text()
-    assert "leave out layers without a rule: lstm, gru." in text
+    assert "leave out products of layers: lstm, gru." in text

@@ -7,12 +7,13 @@ import keras
 from keras import tree
 
 from tfprune.rules import base
+from tfprune.rules import nodes as nodes_lib
 
 
 class Gate(NamedTuple):
     """The place where the mask of some units sits."""
 
-    node: base.Node
+    node: nodes_lib.Node
     chain: tuple  # of the `Node`s that lead to it, from the one with a kernel
     wraps: bool  # whether the layer can be wrapped; else the mask follows it
     inside: bool = False  # whether it is the output of the layer inside of it

@@ -48,7 +48,7 @@ def mask_model(model, graph=None):
         for gate in gates[id(layer)]:
             shape = gate.units.shape
             if gate.inside:
-                inner = base.rule_for(layer).inner
+                inner = gate.node.inner
                 new = head_mask.HeadMask(new, shape, inner, name=layer.name)
             elif gate.wraps:
                 new = channel_mask.ChannelMask(new, shape, name=layer.name)

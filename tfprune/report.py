@@ -186,7 +186,7 @@ def _rich(titles, rows):
 def _uncounted(summary):
     names = ", ".join(summary.get("uncounted", ()))
     if names:
-        yield f"Multiply-accumulates leave out layers without a rule: {names}."
+        yield f"Multiply-accumulates leave out products of layers: {names}."
 
 
 def _markdown(title, summary, drawings):

@@ -9,6 +9,7 @@ from tfprune import graph as graph_lib
 from tfprune import program
 from tfprune import units as units_lib
 from tfprune.rules import base
+from tfprune.rules import nodes as nodes_lib
 
 
 def trace(model, frozen=()):
@@ -81,13 +82,13 @@ def explain(model):
 
 
 def _visit(call, units, units_of):
-    node = base.Node(call, units, [units_of[id(x)] for x in call.inputs])
+    node = nodes_lib.Node(call, units, [units_of[id(x)] for x in call.inputs])
     rule = base.rule_for(call.layer)
     node.outputs = rule.outputs(node)
     _check_outputs(node, rule)
     for tensor, array in zip(call.outputs, node.outputs):
         units_of[id(tensor)] = array
-    node.inside = rule.inside(node)
+    node.inner, node.inside = rule.inner, rule.inside(node)
     node.axes = rule.axes(node)
     _check_axes(node, rule)
     if len(node.outputs) > 1 and rule.leaks(node):  # A layer has one mask.

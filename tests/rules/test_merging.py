@@ -141,3 +141,25 @@ def test_concatenation_of_batches_is_frozen():
     x = layers.Concatenate(axis=0)([x, y])
     graph = tracing.trace(keras.Model(inputs, layers.Dense(2)(x)))
     assert not graph.prunable.any()
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("u_net", [4, 4, 6, 6, 8, 6, 6, 4, 4]),
+        ("feature_pyramid", [4, 6, 8, 5, 5, 5, 5, 5, 5]),
+        ("one_channel", [0, 5, 4, 0]),
+        ("flat_and_back", [4, 32, 6, 5, 4]),
+        ("unequal_groups", [12, 6, 9, 8, 16]),
+    ],
+)
+def test_what_can_be_pruned_before_the_outputs(name, expected):
+    model = odd.MODELS[name]()
+    rows = tracing.explain(model)
+    left = [
+        row.prunable
+        for row in rows
+        if row.type.startswith(("Conv", "Dense"))
+        and "model output" not in row.reasons
+    ]
+    assert left == expected

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from tfprune import gradients
 from tfprune import graph as graph_lib
-from tfprune.rules import base as rules
 
 
 class Tap(NamedTuple):
@@ -177,7 +176,7 @@ class WeightCriterion(Criterion):
                 layer = batch.layers[node.path]
                 pairs.append(self._of_layer(node.outputs[0], layer))
                 if node.inside is not None:
-                    inner = getattr(layer, rules.rule_for(layer).inner)
+                    inner = getattr(layer, node.inner)
                     pairs.append(self._of_layer(node.inside, inner))
         return self._by_unit(batch, pairs)
 

@@ -10,7 +10,7 @@ from tfprune.rules import reductions
 from tfprune.rules import reshaping
 from tfprune.rules import scaling
 from tfprune.rules import writers
-from tfprune.rules.base import Node
 from tfprune.rules.base import Rule
 from tfprune.rules.base import register_rule
 from tfprune.rules.base import rule_for
+from tfprune.rules.nodes import Node
