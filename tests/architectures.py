@@ -66,7 +66,7 @@ def build(steps):
             read.add(id(made[0]))
         tensors.extend(made)
     outputs = [_head(x) for x in tensors if id(x) not in read]
-    if shown or not outputs:
+    if shown:
         outputs += shown.values()
         outputs = {f"output_{n}": x for n, x in enumerate(outputs)}
     model = keras.Model(inputs, outputs)
@@ -76,7 +76,11 @@ def build(steps):
 
 def _found(tensors, reads, forms):
     """Returns the tensors that a step reads, of its forms where there are."""
-    readable = [x for x in tensors if math.prod(x.shape[1:]) <= LARGEST]
+    readable = [
+        x
+        for x in tensors
+        if math.prod(x.shape[1:]) <= LARGEST and x.dtype != "int32"
+    ]
     found = []
     for back, form in zip(reads, forms):
         rank = _rank(form, found)
@@ -92,10 +96,9 @@ def _formed(found, forms):
 
 def _rank(form, found):
     """Returns the rank of a form, None for any."""
-    return {
-        base.ANY: None,
-        base.SAME: len(found[0].shape) if found else None,
-    }.get(form, form)
+    if form == base.SAME:
+        return len(found[0].shape)
+    return None if form == base.ANY else form
 
 
 def _head(x):
