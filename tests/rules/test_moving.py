@@ -151,7 +151,11 @@ def test_broadcast_positions():
 def test_what_needs_all_channels_freezes(function, reason):
     inputs = keras.Input((4, 4, 1))
     x = function(layers.Conv2D(4, 1, name="conv")(inputs))
-    graph = tracing.trace(keras.Model(inputs, x))
+    outputs = [
+        x if None in x.shape[1:] else layers.Dense(2)(layers.Flatten()(x))
+        for x in keras.tree.flatten(x)
+    ]
+    graph = tracing.trace(keras.Model(inputs, outputs))
     assert graph.explain()[1].reasons == {reason: 4}
 
 
