@@ -108,10 +108,11 @@ def shrink(model, graph, keep):
             axes[id(base.variable(layer, name))] = units
 
     def part(variable):
-        value = keras.ops.convert_to_numpy(variable)
+        value = variable
         for axis, units in enumerate(axes.get(id(variable), ())):
             if units is not None:
-                value = np.compress(stays(units), value, axis)
+                places = np.flatnonzero(stays(units))
+                value = keras.ops.take(value, places, axis)
         return value
 
     rebuilding.transfer(copies, part)
