@@ -51,7 +51,15 @@ THREADS = flags.DEFINE_integer(
 RUNS = flags.DEFINE_integer(
     "runs", 7, "Runs of each measurement.", lower_bound=1
 )
-NAMES = ("compacting", "scores", "masks", "ablations", "speeds")
+NAMES = (
+    "compacting",
+    "proving",
+    "depths",
+    "scores",
+    "masks",
+    "ablations",
+    "speeds",
+)
 PARTS = flags.DEFINE_multi_enum(
     "parts", NAMES, NAMES, "What to measure without models."
 )
@@ -76,6 +84,34 @@ def compacting():
     yield "trace ResNet-50", times["trace"] / 1e3, "s", 0.3
     both = times["trace and compact"] / 1e3
     yield "trace and compact ResNet-50", both, "s", 2.5
+
+
+def proving():
+    """Yields the time to compact a masked ResNet-50, with the proof."""
+    model = keras.applications.ResNet50(weights=None)
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    masking.set_mask(masked, graph, _half(graph))
+    functions = {"compact": lambda: compaction.compact(masked)}
+    times = timing.cpu_ms(functions, RUNS.value)
+    yield "compact and prove ResNet-50", times["compact"] / 1e3, "s", 2.2
+
+
+def depths():
+    """Yields the time to trace ResNet-152 as a multiple of ResNet-50's."""
+    builds = (keras.applications.ResNet50, keras.applications.ResNet152)
+    shallow, deep = (build(weights=None) for build in builds)
+    times = timing.cpu_ms(
+        {
+            "shallow": lambda: tracing.trace(shallow),
+            "deep": lambda: tracing.trace(deep),
+        },
+        RUNS.value,
+    )
+    ratio = times["deep"] / times["shallow"]
+    longer = len(deep.layers) / len(shallow.layers)
+    name = f"trace ResNet-152 / ResNet-50, {longer:.1f}x the layers"
+    yield name, ratio, "x", round(1.2 * longer, 1)
 
 
 def scores():

@@ -1,0 +1,289 @@
+"""Prunes all models of keras.applications and writes a table of them.
+
+    python bin/zoo.py
+
+Each model, with random weights and logits as its output, is traced, masked,
+scored, and compacted with 75, 50 and 25 % of its prunable units. The smaller
+models must compute what the masked ones do; the one of 50 % also after it was
+saved and exported. An error ends the command.
+"""
+
+import gc
+import inspect
+import json
+import pathlib
+import tempfile
+import time
+from typing import NamedTuple
+
+from absl import app
+from absl import flags
+from absl import logging
+import keras
+import numpy as np
+from rich import console
+from rich import live
+from rich import table
+import tensorflow as tf
+
+from tfprune import batch_norm
+from tfprune import budgets
+from tfprune import compaction
+from tfprune import costs
+from tfprune import exporting
+from tfprune import files
+from tfprune import journal
+from tfprune import losses
+from tfprune import masking
+from tfprune import program
+from tfprune import report
+from tfprune import scoring
+from tfprune import tracing
+from tfprune import verification
+from tfprune.criteria import taylor
+from tfprune.criteria import weight_norm
+from tfprune.rules import base
+
+MODELS = flags.DEFINE_list(
+    "models",
+    None,
+    "Names such as ResNet50,VGG16, whose rows are renewed; all by default.",
+)
+SIZE = flags.DEFINE_integer("size", 224, "Height and width of the images.")
+OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "docs", "Where zoo.md and zoo.json go."
+)
+
+SHARES = (0.75, 0.25, 0.5)  # of the prunable units; the last one is shown
+# A new model has biases of 0 and the like, which no leak would show in.
+RANGES = {"gamma": (0.5, 1.5), "beta": (-0.5, 0.5), "bias": (-0.5, 0.5)}
+TITLES = (
+    "model",
+    "input",
+    "units",
+    "prunable",
+    "of the inner",
+    "params",
+    "params at 50 %",
+    "MACs",
+    "MACs at 50 %",
+    "difference",
+    "CPU s",
+)
+NOTE = """\
+"Of the inner" leaves out the units of inputs and outputs, which are never
+prunable; the others that are not, in ConvNeXt, are the channels between its
+blocks, which a LayerNormalization reads. "Difference" is the largest between a
+masked and its compacted model, as a share of the largest output: at most 1e-4
+passes."""
+
+
+class Examined(NamedTuple):
+    """What was measured of one model."""
+
+    name: str
+    size: int  # height and width of an image
+    units: int
+    prunable: float  # share of all units
+    inner: float  # share of the units that are neither input nor output
+    params: int
+    small_params: int  # with half of the prunable units
+    macs: int
+    small_macs: int
+    difference: float  # largest, as a share of the largest output
+    seconds: float  # CPU time of all threads
+
+    def cells(self):
+        """Returns the cells of its row in the table."""
+        return (
+            self.name,
+            f"{self.size} x {self.size}",
+            f"{self.units:,}",
+            f"{self.prunable:.1%}",
+            f"{self.inner:.1%}",
+            f"{self.params:,}",
+            f"{self.small_params:,}",
+            f"{self.macs / 1e6:,.0f} M",
+            f"{self.small_macs / 1e6:,.0f} M",
+            f"{self.difference:.1e}",
+            f"{self.seconds:.0f}",
+        )
+
+
+def constructors():
+    """Returns {name: function} of all models of keras.applications."""
+    found = vars(keras.applications).items()
+    return {name: x for name, x in sorted(found) if inspect.isfunction(x)}
+
+
+def examine(name, size, shares=SHARES):
+    """Returns the `Examined` of a model that went through all of tfprune.
+
+    Args:
+        name: One of `constructors`.
+        size: Height and width of the images.
+        shares: Of the prunable units that are kept; the last is shown.
+
+    Raises:
+        VerificationError: If a model does not compute what it must.
+        ExportError: The same for the exported one.
+        RuntimeError: If a cost is not that of the small model.
+    """
+    start = time.process_time()
+    model = build(name, input_shape=(size, size, 3))
+    images = verification.random_inputs(model)
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    verification.verify_copy(model, masked, images)
+    scores = score(masked, graph, images)
+    differences = []
+    for share in shares:
+        keep = select(scores, graph, units=share)
+        masking.set_mask(masked, graph, keep)
+        small, proof = compaction.proven(masked, images)
+        _check_cost(small, costs.cost(model, graph, keep))
+        differences.append(_relative(**proof))
+    _save_and_export(small, images)
+    dense, left = costs.cost(model, graph), costs.cost(model, graph, keep)
+    return Examined(
+        name=name,
+        size=size,
+        units=graph.num_units,
+        prunable=float(graph.prunable.mean()),
+        inner=prunable_inside(graph),
+        params=dense.params,
+        small_params=left.params,
+        macs=dense.macs,
+        small_macs=left.macs,
+        difference=max(differences),
+        seconds=time.process_time() - start,
+    )
+
+
+def build(name, **kwargs):
+    """Returns a model whose weights show what leaks through a mask.
+
+    Batch normalisation is given the statistics of random images, so that no
+    signal vanishes or grows, however deep the model is.
+
+    Args:
+        name: One of `constructors`.
+        **kwargs: Arguments of it.
+    """
+    logits = {"weights": None, "classifier_activation": None}
+    model = constructors()[name](**logits, **kwargs)
+    rng = np.random.default_rng(0)
+    for layer in program.layers_by_path(model).values():
+        for attribute, (low, high) in RANGES.items():
+            variable = getattr(layer, attribute, None)
+            if variable is not None:
+                variable.assign(rng.uniform(low, high, variable.shape))
+    if batch_norm.moving_statistics(model):
+        data = _dataset(verification.random_inputs(model, seed=1))
+        batch_norm.reestimate(model, data, 1)
+    return model
+
+
+def score(masked, graph, images):
+    """Returns the Taylor scores of images; those by norm must be finite."""
+    criteria = [weight_norm.WeightNorm(), taylor.TaylorFO()]
+    scores = scoring.score(
+        masked, graph, criteria, _dataset(images), losses.CrossEntropy()
+    )
+    return scores["TaylorFO"]
+
+
+def select(scores, graph, **budget):
+    """Returns what stays within a budget, the same share of every layer."""
+    return budgets.select(
+        scores,
+        graph,
+        np.ones(graph.num_units, bool),
+        budgets.Budget(**budget),
+        ranking=budgets.layer_ranking,
+    )
+
+
+def prunable_inside(graph):
+    """Returns the prunable share of what is neither input nor output."""
+    outer = {base.INPUT, base.OUTPUT}
+    inner = [why for why in graph.reasons if why not in outer]
+    return inner.count(None) / len(inner)
+
+
+def _dataset(images):
+    labels = np.arange(len(images))
+    return tf.data.Dataset.from_tensors((images, labels))
+
+
+def _relative(max_abs_difference, max_abs_output):
+    return max_abs_difference / max_abs_output
+
+
+def _check_cost(small, cost):
+    counted = costs.cost(small)
+    if not counted == cost or small.count_params() != cost.params:
+        raise RuntimeError(
+            "The cost at a mask must be that of the compacted model. "
+            f"Received: {cost} for {counted}, {small.count_params()} weights."
+        )
+
+
+def _save_and_export(small, images):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.keras")
+        exporting.save_keras(small, path)
+        verification.verify(small, keras.models.load_model(path), images)
+        exporting.export(small, folder)
+
+
+def _read():
+    """Returns {name: `Examined`} of the runs before."""
+    path = pathlib.Path(OUTPUT_DIR.value, "zoo.json")
+    rows = json.loads(path.read_text()) if path.exists() else []
+    return {row["name"]: Examined(**row) for row in rows}
+
+
+def _write(rows):
+    rows = [row for _, row in sorted(rows.items())]
+    folder = pathlib.Path(OUTPUT_DIR.value)
+    files.write_text(folder / "zoo.md", _markdown(rows))
+    journal.write(folder / "zoo.json", [row._asdict() for row in rows])
+
+
+def _markdown(rows):
+    seconds = sum(row.seconds for row in rows)
+    parts = (
+        "# The models of keras.applications",
+        __doc__.split("\n\n")[-1].strip(),
+        NOTE,
+        report.grid(TITLES, [row.cells() for row in rows], TITLES[2:]),
+        f"{len(rows)} models in {seconds / 60:.0f} minutes of CPU time; by",
+        "```sh\npython bin/zoo.py\n```\n",
+    )
+    return "\n\n".join(parts)
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Every argument is a flag. Received: {argv[1:]}.")
+    logging.set_verbosity(logging.ERROR)
+    # Each function of a proof runs once: it is not worth to optimise it.
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
+    grid = table.Table(*TITLES)
+    rows = _read() if MODELS.value else {}
+    screen = console.Console(width=140)
+    with live.Live(grid, console=screen, auto_refresh=False) as view:
+        for name in MODELS.value or constructors():
+            rows[name] = examine(name, SIZE.value)
+            _write(rows)
+            grid.add_row(*rows[name].cells())
+            view.refresh()
+            keras.backend.clear_session()
+            gc.collect()
+
+
+if __name__ == "__main__":
+    app.run(main)

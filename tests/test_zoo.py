@@ -1,0 +1,150 @@
+"""Tests for bin/zoo.py: all models of keras.applications can be pruned."""
+
+import pathlib
+import sys
+
+import keras
+from keras import layers
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import zoo as networks
+from tfprune import budgets
+from tfprune import compaction
+from tfprune import costs
+from tfprune import masking
+from tfprune import tracing
+from tfprune import verification
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "bin"))
+
+import zoo  # noqa: E402
+
+SIZE = 80  # No model takes less than 75.
+FAMILIES = [
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "ResNet50",
+    "ResNet50V2",
+    "VGG16",
+    "VGG19",
+    "Xception",
+]
+
+
+@pytest.fixture(autouse=True)
+def unoptimized():
+    """Saves the time to optimise functions that are called once."""
+    before = tf.config.optimizer.get_experimental_options()
+    options = {"disable_meta_optimizer": True}
+    tf.config.optimizer.set_experimental_options(options)
+    yield
+    options = {"disable_meta_optimizer": False, **before}
+    tf.config.optimizer.set_experimental_options(options)
+    keras.backend.clear_session()
+
+
+def least_prunable(name):
+    """Returns the share that must be prunable, but for inputs and outputs."""
+    # LayerNormalization freezes the channels of ConvNeXt between its blocks.
+    return 0.94 if name.startswith("ConvNeXt") else 0.95
+
+
+def test_families_are_those_of_all_models():
+    modules = {
+        name: function.__module__
+        for name, function in zoo.constructors().items()
+    }
+    assert len(modules) == 40
+    of_families = [modules[name] for name in FAMILIES]
+    assert sorted(of_families) == sorted(set(modules.values()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.constructors())
+def test_model_is_pruned_saved_and_exported(name):
+    found = zoo.examine(name, SIZE, shares=[0.5])
+    assert found.difference <= verification.TOLERANCE
+    assert found.inner >= least_prunable(name)
+    assert found.small_params < 0.6 * found.params
+    assert found.small_macs < 0.6 * found.macs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.constructors())
+@pytest.mark.parametrize("resource", ["params", "macs"])
+def test_budget_is_met(name, resource):
+    make = zoo.constructors()[name]
+    model = make(weights=None, input_shape=(SIZE, SIZE, 3))
+    graph = tracing.trace(model)
+    scores = np.random.default_rng(0).random(graph.num_units)
+    everything = np.ones(graph.num_units, bool)
+    budget = budgets.Budget(**{resource: 0.5})
+    keep = budgets.select(scores, graph, everything, budget)
+    left = getattr(costs.cost(model, graph, keep), resource)
+    dense = getattr(costs.cost(model, graph), resource)
+    assert 0.99 * 0.5 * dense <= left <= 0.5 * dense
+
+
+def open_sizes(name):
+    return zoo.build(name, include_top=False, input_shape=(None, None, 3))
+
+
+def continued(name):
+    shape = (SIZE, SIZE, 3)
+    base = zoo.build(name, include_top=False, input_shape=shape, pooling="avg")
+    return keras.Model(base.input, head(base.output))
+
+
+def nested(name):
+    shape = (SIZE, SIZE, 3)
+    base = zoo.build(name, include_top=False, input_shape=shape, pooling="max")
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, head(base(inputs)))
+
+
+def head(x):
+    return layers.Dense(10)(layers.Dropout(0.2)(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("build", [open_sizes, continued, nested])
+def test_variant_is_compacted(name, build):
+    model = build(name)
+    graph = tracing.trace(model)
+    assert zoo.prunable_inside(graph) >= least_prunable(name)
+    if build is not open_sizes:  # Its outputs are all features.
+        assert graph.prunable.mean() >= least_prunable(name)
+    small = compaction.compact(model, graph, networks.random_keep(graph, 0))
+    assert small.count_params() < model.count_params()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ConvNeXtTiny", "MobileNetV2", "ResNet50"])
+def test_proof_would_notice_a_single_unit(name):
+    model = zoo.build(name, input_shape=(SIZE, SIZE, 3))
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    images = verification.random_inputs(model)
+
+    @tf.function
+    def outputs():
+        return masked(images, training=False)
+
+    expected, changes = outputs().numpy(), []
+    rng = np.random.default_rng(0)
+    for unit in rng.choice(np.flatnonzero(graph.prunable), 20):
+        masking.set_mask(masked, graph, np.arange(graph.num_units) != unit)
+        changes.append(np.abs(outputs() - expected).max())
+    threshold = verification.TOLERANCE * np.abs(expected).max()
+    assert np.mean(changes > threshold) >= 0.9  # Some are 0 on all images.
