@@ -19,7 +19,7 @@ def trace(model, frozen=()):
         model: A built Functional or Sequential `keras.Model`.
         frozen: Names of layers whose output channels must stay; `*` and `?`
             match as in file names. A layer of a nested model is
-            `outer/inner`.
+            `outer/inner`; the heads of an attention are `name/value_dense`.
 
     Returns:
         A `ChannelGraph`; tracing again gives the same unit numbers.

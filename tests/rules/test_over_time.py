@@ -59,3 +59,11 @@ def test_model_inside_has_no_rule():
     inner = keras.Sequential([keras.Input((6, 6, 2)), layers.Conv2D(3, 1)])
     layer = layers.TimeDistributed(inner)
     assert type(rules.rule_for(layer)) is rules.Rule
+
+
+def test_recurrent_layer_over_time_that_is_called_by_name():
+    inputs = keras.Input((4, 5, 3))
+    x = layers.TimeDistributed(layers.Dense(6))(inputs=inputs)
+    x = layers.TimeDistributed(layers.LSTM(2))(inputs=x)
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(2)(x)))
+    assert [row.prunable for row in graph.explain()] == [6, 0, 0]

@@ -18,7 +18,8 @@ class Node:
         layer: The layer or operation.
         args: Positional arguments of the call, tensors as `KerasTensor`s.
         kwargs: Keyword arguments of the call.
-        inputs: The units of each input tensor.
+        tensors: The `KerasTensor`s among them.
+        inputs: The units of each of these tensors.
         input_shapes: The shape of each input, without the batch.
         outputs: The units of each output tensor.
         output_shapes: The shape of each output, without the batch.
@@ -39,7 +40,7 @@ class Node:
         self.output_shapes = [tuple(x.shape[1:]) for x in call.outputs]
         self.inner = self.inside = None
         self.axes = {}
-        self._tensors = call.inputs
+        self.tensors = call.inputs
         self._units = units
 
     def numbered(self, numbers):
@@ -69,7 +70,7 @@ class Node:
         """
         call = inspect.signature(self.layer.call)
         given = call.bind(*self.args, **self.kwargs).arguments.get(name)
-        places = [n for n, x in enumerate(self._tensors) if x is given]
+        places = [n for n, x in enumerate(self.tensors) if x is given]
         return places[0] if places else None
 
     def new(self, count):

@@ -59,6 +59,7 @@ def _step(node):
     """Returns the node of the layer inside, at any step of time."""
     step = copy.copy(node)
     step.layer = node.layer.layer
+    step.args, step.kwargs = tuple(node.tensors[:1]), {}
     step.inputs = [node.merge(units, 0)[0] for units in node.inputs]
     step.outputs = [units[0] for units in node.outputs]
     step.input_shapes = [shape[1:] for shape in node.input_shapes]
