@@ -19,8 +19,9 @@ LINES = """
     runs
     scoring budgets training exporting report speed
     selection
-    criteria rankings checks batch_norm figures evaluation identity journal
-    compaction
+    latency rankings
+    criteria works checks batch_norm figures evaluation identity journal
+    compaction stopwatch measuring
     verification costs
     masking
     tracing

@@ -461,6 +461,27 @@ def test_fraction_is_not_lost_to_rounding():
     assert budgets.Budget(units=0.57).target(100) == 57
 
 
+@pytest.mark.parametrize("value", [0, 0.0, 1.0 - 1, -2.5, np.inf, "1", True])
+def test_latency_out_of_range(value):
+    with pytest.raises(ValueError, match="Received: latency_ms="):
+        budgets.Budget(latency_ms=value)
+
+
+def test_latency_is_a_number_of_milliseconds_or_a_fraction():
+    assert budgets.Budget(latency_ms=2.5).target(8.0) == 2.5
+    assert budgets.Budget(latency_ms=3).target(8.0) == 3
+    assert budgets.Budget(latency_ms=0.5).target(8.0) == 4.0
+
+
+@pytest.mark.parametrize(
+    "settings", [{"batch_size": 2}, {"threads": 2}, {"table": "times.json"}]
+)
+def test_settings_of_a_latency_are_refused_for_others(settings):
+    budgets.Budget(latency_ms=0.5, **settings)
+    with pytest.raises(ValueError, match="are those of a `latency_ms`. Rec"):
+        budgets.Budget(macs=0.5, **settings)
+
+
 @pytest.mark.parametrize("value", [0, -0.1, 1.5, "none", True])
 def test_tolerance_out_of_range(value):
     with pytest.raises(ValueError, match=r"in \(0, 1\].*Received: tolerance="):

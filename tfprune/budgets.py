@@ -9,7 +9,8 @@ from tfprune import rankings
 from tfprune import selection
 
 
-RESOURCES = "units", "params", "macs"
+RESOURCES = "units", "params", "macs", "latency_ms"
+TABLE = "~/.cache/tfprune/latency.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +21,19 @@ class Budget:
         units: Prunable units that stay.
         params: Weights, non-trainable ones included.
         macs: Multiply-accumulates for one example.
+        latency_ms: CPU time of one call in milliseconds, measured in a process
+            of its own on this machine.
         tolerance: How far below the budget a model may end, as a share of it
-            in (0, 1]. Defaults to None: 0.01, or any distance if units go
-            aligned.
+            in (0, 1]. Defaults to None: 0.01, and 0.05 for a latency, or any
+            distance if units go aligned.
+        batch_size: Number of examples of the call that `latency_ms` is of.
+            Defaults to 1.
+        threads: Number of threads that compute it. Defaults to 1.
+        table: File that keeps what was measured on this machine, for other
+            runs. Defaults to `~/.cache/tfprune/latency.json`.
 
-    An int is the number itself; a float in (0, 1) is the kept fraction of the
-    dense model (for units, of its prunable ones).
+    An int is the number itself, a latency of at least 1 too; a float in (0, 1)
+    is the kept fraction of the dense model (for units, of its prunable ones).
 
     Raises:
         ValueError: If not exactly one is given, or out of range.
@@ -34,17 +42,22 @@ class Budget:
     units: int | float | None = None
     params: int | float | None = None
     macs: int | float | None = None
+    latency_ms: int | float | None = None
     tolerance: float | None = None
+    batch_size: int = 1
+    threads: int = 1
+    table: str = TABLE
 
     def __post_init__(self):
         given = {k: v for k, v in self._resources.items() if v is not None}
         if len(given) != 1:
             raise ValueError(
-                "A Budget takes exactly one of `units`, `params` and `macs`. "
-                f"Received: {given}."
+                "A Budget takes exactly one of `units`, `params`, `macs` and "
+                f"`latency_ms`. Received: {given}."
             )
         (name, value), = given.items()
-        number = isinstance(value, (int, np.integer)) and value >= 1
+        kinds = int, np.integer, *([float] if name == "latency_ms" else [])
+        number = isinstance(value, kinds) and 1 <= value < np.inf
         fraction = isinstance(value, (float, np.floating)) and 0 < value < 1
         if isinstance(value, bool) or not (number or fraction):
             raise ValueError(
@@ -52,10 +65,17 @@ class Budget:
                 f"the kept fraction. Received: {name}={value!r}."
             )
         _check_tolerance(self.tolerance)
+        checks.check_counts(batch_size=self.batch_size, threads=self.threads)
+        settings = self.batch_size, self.threads, self.table
+        if name != "latency_ms" and settings != (1, 1, TABLE):
+            raise ValueError(
+                "`batch_size`, `threads` and `table` are those of a "
+                f"`latency_ms`. Received: {self}."
+            )
 
     @property
     def resource(self):
-        """The name of what is limited: "units", "params" or "macs"."""
+        """The name of what is limited: one of `RESOURCES`."""
         return next(k for k, v in self._resources.items() if v is not None)
 
     def target(self, dense):
@@ -65,6 +85,8 @@ class Budget:
             dense: How much of the resource the dense model takes.
         """
         value = getattr(self, self.resource)
+        if self.resource == "latency_ms":
+            return value if value >= 1 else value * dense
         if isinstance(value, (int, np.integer)):
             return int(value)
         # 0.29 * 100 is 28.999..., which is meant to be 29.
@@ -91,6 +113,10 @@ def select(
     until the budget holds; then those are taken back, best first, that still
     fit. While that ends more than 1% below the budget, one unit goes in place
     of another where it helps. A unit that is gone in `keep` stays gone.
+
+    A latency is predicted from a table of the parts of the model. The model
+    that comes out is measured, and chosen again up to 7 times until it takes
+    no more than the budget and at most 5% less.
 
     Args:
         scores: float [num_units], bigger means keep; or `{name: scores}` of a

@@ -84,16 +84,12 @@ def shrink(model, graph, keep):
     def stays(units):
         return graph_lib.stays(keep, units)
 
-    def kept(units):
-        return int(stays(units).sum())
-
     def make(layer):
-        config = layer.get_config()
         if layer in nodes:
-            rule = base.rule_for(layer)
-            config.update(rule.config(nodes[layer], kept))
-            config.update(_initializers(layer, config))
-        copies[layer] = type(layer).from_config(config)
+            config = resized(nodes[layer], stays)
+            copies[layer] = type(layer).from_config(config)
+        else:
+            copies[layer] = rebuilding.copy(layer)
         return copies[layer]
 
     def call(old, new, args, kwargs):
@@ -117,6 +113,20 @@ def shrink(model, graph, keep):
 
     rebuilding.transfer(copies, part)
     return small
+
+
+def resized(node, stays):
+    """Returns the config of a layer without the units that do not stay.
+
+    Args:
+        node: The first call of the layer.
+        stays: Function from an array of units to bools of its shape.
+    """
+    config = node.layer.get_config()
+    rule = base.rule_for(node.layer)
+    config.update(rule.config(node, lambda units: int(stays(units).sum())))
+    config.update(_initializers(node.layer, config))
+    return config
 
 
 def _initializers(layer, config):

@@ -5,10 +5,12 @@ import numpy as np
 from tfprune import checks
 from tfprune import choices
 from tfprune import costs
+from tfprune import latency
 from tfprune import limits
 
 NEAR = 0.01  # How far below a budget one tries to end, as a share of it.
-TRIALS = 6  # How often a model may be measured and chosen again.
+NEAR_LATENCY = 0.05  # The same, of the finished model's time.
+TRIALS = 8  # How often a model may be measured and chosen again.
 
 
 class Selector:
@@ -23,7 +25,7 @@ class Selector:
         align: As for `budgets.select`.
 
     Attributes:
-        resource: What is limited: "units", "params" or "macs".
+        resource: The name of what is limited, as of a `Budget`.
         dense: How much of it the dense model takes.
         target: How much may be left.
 
@@ -47,9 +49,10 @@ class Selector:
             f"`min_units`={min_units}, `max_units`={max_units} and "
             f"`align`={align}"
         )
-        self._tolerance = budget.tolerance or (1.0 if align > 1 else NEAR)
-        self._near = min(self._tolerance, NEAR)
-        self._gauge = _Counts(graph, budget.resource)
+        near = NEAR_LATENCY if budget.resource == "latency_ms" else NEAR
+        self._tolerance = budget.tolerance or (1.0 if align > 1 else near)
+        self._near = min(self._tolerance, near)
+        self._gauge = _gauge(graph, budget)
         self._groups = self._gauge.groups
         self.resource = budget.resource
         self.dense = self._gauge.measured(np.ones(graph.num_units, bool))
@@ -121,7 +124,23 @@ class Selector:
         choice = choice(self._trimmed(choice(keep), share))
         limit = self.dense - (self.dense - self.target) * share
         limit = round(limit, self._gauge.digits)
-        return choice.mask(choice.within(self._gauge, limit, self._near))
+        return choice.mask(choice.within(self._gauge, limit, NEAR))
+
+    def report(self, keep):
+        """Returns the budget, and what the finished model takes of it.
+
+        Args:
+            keep: bool, [num_units], the units that stay.
+
+        Returns:
+            dict with `resource`, `dense`, `target` and `reached`.
+        """
+        return {
+            "resource": self.resource,
+            "dense": self.dense,
+            "target": self.target,
+            "reached": self._gauge.measured(keep),
+        }
 
     def _trimmed(self, choice, share):
         """Returns what stays if no layer keeps more than it may."""
@@ -147,6 +166,15 @@ class Selector:
         return amount > self.target, abs(amount - self.target)
 
 
+def _gauge(graph, budget):
+    """Returns what tells how much of a resource is left at some widths."""
+    if budget.resource != "latency_ms":
+        return _Counts(graph, budget.resource)
+    return latency.Latency(
+        graph, budget.batch_size, budget.threads, budget.table
+    )
+
+
 class _Counts:
     """Counts one resource of a graph."""
 
@@ -158,9 +186,11 @@ class _Counts:
         self._count = getattr(meter, resource)
 
     def __call__(self, widths):
+        """Returns the amount at some widths, [..., groups] to [...]."""
         return self._count(widths)
 
     def measured(self, keep):
+        """Returns what the finished model takes."""
         return int(self(self.groups.widths(keep)))
 
 

@@ -147,6 +147,12 @@ def test_budget_is_never_exceeded(budget):
     left = getattr(costs.cost(small), name)
     assert left <= share * getattr(costs.cost(model), name)
     assert records[-1][name] == left
+    assert run.report()["budget"] == {
+        "resource": name,
+        "dense": getattr(costs.cost(model), name),
+        "target": int(share * getattr(costs.cost(model), name)),
+        "reached": left,
+    }
     assert records[-1]["units"] < 16
 
 

@@ -87,9 +87,10 @@ class Method:
         It comes after `finish`.
 
         Returns:
-            dict with `verification` (`max_abs_difference`, `max_abs_output`),
+            dict with `verification` (`max_abs_difference`, `max_abs_output`);
             `layers`, a list of dicts with `name`, `channels_before`,
-            `channels_after`, `prunable` and `reason`, and `explanation`, the
-            rows of that of the graph as dicts.
+            `channels_after`, `prunable` and `reason`; `explanation`, the rows
+            of that of the graph as dicts; and `budget`, with `resource`,
+            `dense`, `target` and `reached`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs `report`.")

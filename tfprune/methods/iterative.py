@@ -92,8 +92,10 @@ class Iterative(base.Method):
 
     def check(self, model, dataset, loss_fn):
         graph = tracing.trace(model, self.frozen)
-        self._selector_of(graph).select(
-            1.0 + np.arange(graph.num_units), np.ones(graph.num_units, bool)
+        runs.outside_strategy(
+            self._selector_of(graph).select,
+            1.0 + np.arange(graph.num_units),
+            np.ones(graph.num_units, bool),
         )
         masked = masking.mask_model(model, graph)
         self.trainer.check(masked)
@@ -181,10 +183,13 @@ class Iterative(base.Method):
             "verification": self._verified,
             "layers": self.graph.widths(keep),
             "explanation": [row._asdict() for row in self.graph.explain()],
+            "budget": runs.outside_strategy(self._selector.report, keep),
         }
 
     def _selector_of(self, graph):
-        return selection.Selector(
+        """Returns the `Selector` of a graph, which may measure models."""
+        return runs.outside_strategy(
+            selection.Selector,
             graph,
             self.budget,
             self.min_units,
@@ -267,7 +272,9 @@ class Iterative(base.Method):
         if step < self.schedule.end_step:
             keep = self._selector.choose(scores, before, now / end)
         else:
-            keep, _ = self._selector.nearest(scores, before)
+            keep, _ = runs.outside_strategy(
+                self._selector.nearest, scores, before
+            )
         masking.set_mask(self._masked, self.graph, keep)
         self.trainer.mask_slots(
             masking.variable_masks(self._masked, self.graph, keep)

@@ -1,0 +1,154 @@
+"""Tests for tfprune.latency."""
+
+import json
+import pathlib
+
+import keras
+from keras import layers
+import numpy as np
+import pytest
+
+from tests import zoo
+from tfprune import budgets
+from tfprune import costs
+from tfprune import latency
+from tfprune import measuring
+from tfprune import tracing
+
+
+def network():
+    inputs = keras.Input((16, 16, 3))
+    x = zoo.conv_bn(inputs, 48)
+    y = zoo.conv_bn(zoo.conv_bn(x, 64), 48)
+    x = layers.ReLU()(layers.Add()([x, y]))
+    return keras.Model(inputs, zoo.head(zoo.conv_bn(x, 96)))
+
+
+def everything(graph):
+    return np.ones(graph.num_units, bool)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Lets a model take 1 ms for 1,000 multiply-accumulates; returns all."""
+    seen = []
+
+    def save(models, folder):
+        macs = [costs.cost(model).macs / 1e3 for model in models]
+        seen.extend(macs)
+        pathlib.Path(folder).write_text(json.dumps(macs))
+
+    def timed(threads, runs, folders):
+        return [json.loads(pathlib.Path(x).read_text()) for x in folders]
+
+    monkeypatch.setattr(measuring, "_save", save)
+    monkeypatch.setattr(measuring, "_timed", timed)
+    return seen
+
+
+@pytest.fixture
+def table(tmp_path):
+    return tmp_path / "cache" / "latency.json"
+
+
+def test_a_call_is_measured_with_the_pointwise_ones_that_follow_it():
+    graph = tracing.trace(network())
+    kinds = [
+        [type(call.layer).__name__ for call, _ in part]
+        for part in latency._split(graph)
+    ]
+    conv = ["Conv2D", "BatchNormalization", "ReLU"]
+    assert kinds[:4] == [conv, conv, conv, ["Add", "ReLU"]]
+    assert sum(kinds, []) == [type(x.layer).__name__ for x in graph.nodes]
+
+
+@pytest.mark.parametrize(
+    "name", ["residual_padded", "depthwise_separable", "siamese", "sliced"]
+)
+def test_sum_of_the_parts_is_the_whole_at_any_widths(name, counted, table):
+    # Multiply-accumulates are linear in each width, so nothing is lost.
+    graph = tracing.trace(zoo.NETWORKS[name]())
+    gauge = latency.Latency(graph, 1, 1, table)
+    for keep in (everything(graph), zoo.random_keep(graph, 1, 0.8)):
+        macs = costs.Meter(graph)(keep).macs / 1e3
+        assert gauge.measured(keep) == pytest.approx(macs, abs=1e-3)
+    assert gauge._sum(gauge.groups.widths(everything(graph))) == pytest.approx(
+        costs.Meter(graph)(everything(graph)).macs / 1e3
+    )
+
+
+def test_what_was_measured_is_not_measured_again(counted, table):
+    first = latency.Latency(tracing.trace(network()), 1, 1, table)
+    assert counted
+    counted.clear()
+    second = latency.Latency(tracing.trace(network()), 1, 1, table)
+    assert not counted
+    widths = first.groups.widths(everything(tracing.trace(network())))
+    assert first(widths) == second(widths)
+    latency.Latency(tracing.trace(network()), 1, 2, table)
+    assert counted  # other threads
+    counted.clear()
+    latency.Latency(tracing.trace(network()), 4, 1, table)
+    assert counted  # another batch size
+
+
+def test_no_unit_lowers_the_latency(monkeypatch, table):
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(measuring.Store, "__contains__", lambda *_: True)
+    monkeypatch.setattr(
+        measuring.Store, "__getitem__", lambda *_: rng.uniform(1, 2)
+    )
+    graph = tracing.trace(network())
+    gauge = latency.Latency(graph, 1, 1, table)
+    for seed in range(20):
+        widths = gauge.groups.widths(zoo.random_keep(graph, seed))
+        for group in np.flatnonzero(gauge.groups.prunable):
+            one_less = widths - (np.arange(len(widths)) == group)
+            assert gauge(one_less) <= gauge(widths) + 1e-9
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_budget_is_met_by_the_finished_model(share, counted, table):
+    graph = tracing.trace(network())
+    scores = np.random.default_rng(0).random(graph.num_units)
+    budget = budgets.Budget(latency_ms=share, table=table)
+    keep = budgets.select(scores, graph, everything(graph), budget)
+    dense, left = map(costs.Meter(graph), (everything(graph), keep))
+    assert 0.95 * share <= left.macs / dense.macs <= share
+    number = budgets.Budget(latency_ms=share * dense.macs / 1e3, table=table)
+    np.testing.assert_array_equal(
+        budgets.select(scores, graph, everything(graph), number), keep
+    )
+
+
+def test_budget_that_the_finished_model_cannot_meet(counted, table):
+    graph = tracing.trace(network())
+    scores = np.random.default_rng(0).random(graph.num_units)
+    budget = budgets.Budget(latency_ms=1, table=table)
+    with pytest.raises(ValueError, match="of 1 latency_ms cannot .* is 13.8"):
+        budgets.select(scores, graph, everything(graph), budget)
+
+
+def test_sizes_must_be_known(counted, table):
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, zoo.head(zoo.conv(inputs, 5)))
+    with pytest.raises(ValueError, match="where all sizes are known.*fixed in"):
+        latency.Latency(tracing.trace(model), 1, 1, table)
+
+
+@pytest.mark.slow
+def test_wider_model_takes_longer_on_this_machine(table):
+    graph = tracing.trace(network())
+    gauge = latency.Latency(graph, 2, 1, table)
+    keep = everything(graph)
+    dense = gauge.measured(keep)
+    keep[graph.prunable] = np.arange(graph.prunable.sum()) % 4 == 0
+    quarter = gauge.measured(keep)
+    assert 0 < quarter < 0.7 * dense
+    (rows,) = json.loads(table.read_text()).values()
+    assert all(time >= 0 for time in rows.values())
+
+
+def test_process_that_fails_says_why(tmp_path):
+    with pytest.raises(RuntimeError, match="(?s)process of its own .*absent"):
+        measuring._timed(1, 1, [str(tmp_path / "absent")])

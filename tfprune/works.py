@@ -1,0 +1,94 @@
+"""Calls of a graph at a mask, as models that can be measured."""
+
+import json
+
+import keras
+from keras import tree
+
+from tfprune import canonical
+from tfprune import compaction
+from tfprune import graph as graph_lib
+from tfprune import program
+from tfprune.rules import base
+
+
+class Work:
+    """Some calls of a graph at a mask: a model, with weights of no meaning."""
+
+    def __init__(self, calls, outputs, batch_size, keep, graph):
+        self._calls = calls
+        self._outputs = outputs
+        self._batch_size = batch_size
+        self._first = graph.node_of
+        self._keep = keep
+        self._inputs = {}  # by `id` of a tensor: its shape and type
+        made = set()
+        for call, node in calls:
+            arrays = zip(call.inputs, node.inputs, node.input_shapes)
+            for tensor, units, shape in arrays:
+                if id(tensor) not in made:
+                    kept = _kept_shape(self._stays(units), shape)
+                    lengths = batch_size, *kept
+                    self._inputs[id(tensor)] = lengths, tensor.dtype
+            made |= {id(tensor) for tensor in call.outputs}
+
+    @property
+    def key(self):
+        """A text that is the same for the same work."""
+        numbers, lines = {}, [list(self._inputs.values())]
+        for name in self._inputs:
+            numbers[name] = len(numbers)
+        for call, _ in self._calls:
+            config = self._config(call.layer)
+            config = {k: v for k, v in config.items() if k != "name"}
+            arguments = tree.map_structure(
+                lambda x: numbers.get(id(x), repr(x)), (call.args, call.kwargs)
+            )
+            layer = numbers.setdefault(id(call.layer), len(numbers))
+            for tensor in call.outputs:
+                numbers[id(tensor)] = len(numbers)
+            kind = type(call.layer).__name__
+            lines.append([kind, layer, config, arguments])
+        text = json.dumps(lines, default=str, sort_keys=True)
+        return canonical.digest(text.encode())
+
+    def model(self):
+        """Returns the `keras.Model`."""
+        values = {
+            name: keras.Input(batch_shape=shape, dtype=dtype)
+            for name, (shape, dtype) in self._inputs.items()
+        }
+        inputs, layers = list(values.values()), {}
+        nodes = {id(call): node for call, node in self._calls}
+
+        def run(call, *args, **kwargs):
+            if call.layer not in layers:
+                config = self._config(call.layer)
+                layers[call.layer] = type(call.layer).from_config(config)
+            rule = base.rule_for(call.layer)
+            args = rule.arguments(nodes[id(call)], args, self._stays)
+            return layers[call.layer](*args, **kwargs)
+
+        program.replay([call for call, _ in self._calls], values, run)
+        return keras.Model(inputs, [values[id(x)] for x in self._outputs])
+
+    def _config(self, layer):
+        return compaction.resized(self._first[layer], self._stays)
+
+    def _stays(self, units):
+        return graph_lib.stays(self._keep, units)
+
+
+def _kept_shape(stays, shape):
+    """Returns the shape of one example of which only some entries stay."""
+    kept = []
+    for axis, length in enumerate(shape):
+        others = tuple(x for x in range(stays.ndim) if x != axis)
+        told = stays.shape[axis] > 1
+        kept.append(int(stays.any(axis=others).sum()) if told else length)
+    if None in kept:
+        raise ValueError(
+            "A latency can be measured only where all sizes are known. "
+            f"Received: shape={shape}. Build the model with a fixed input size."
+        )
+    return kept
