@@ -50,7 +50,7 @@ def method(rate=0.05, steps=12, **kwargs):
     """Returns a method that prunes half of the way, then fine-tunes."""
     settings = {
         "criterion": criteria.TaylorFO(),
-        "budget": budgets.Budget(macs=0.5),
+        "budget": budgets.Budget(macs=0.5, tolerance=0.1),
         "schedule": schedules.PolynomialDecay(
             0.0, 0.5, 0, steps // 2, frequency=2
         ),
