@@ -71,11 +71,11 @@ class Selector:
         keep, amount = self.nearest(scores, keep)
         if not self._meets(amount, self._tolerance):
             raise ValueError(
-                f"The budget of {self.target} {self.resource} cannot be met, "
-                f"nor what is at most {self._tolerance:.0%} below, with "
-                f"{self._settings}. The nearest reachable is {amount} of "
-                f"{self.dense}. Take it as the budget, or give the Budget a "
-                "larger `tolerance`."
+                f"The budget of {self.target} {self.resource} cannot be met "
+                f"with {self._settings}, nor what is at most "
+                f"{self._tolerance:.0%} below. The nearest reachable is "
+                f"{amount} of {self.dense}. Take it as the budget, or give the "
+                "Budget a larger `tolerance`."
             )
         return keep
 
