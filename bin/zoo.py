@@ -36,6 +36,7 @@ from tfprune import journal
 from tfprune import losses
 from tfprune import masking
 from tfprune import program
+from tfprune import rankings
 from tfprune import report
 from tfprune import scoring
 from tfprune import tracing
@@ -50,8 +51,8 @@ MODELS = flags.DEFINE_list(
     "Names such as ResNet50,VGG16, whose rows are renewed; all by default.",
 )
 SIZE = flags.DEFINE_integer("size", 224, "Height and width of the images.")
-OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", "docs", "Where zoo.md and zoo.json go."
+DOCS_DIR = flags.DEFINE_string(
+    "docs_dir", "docs", "Where zoo.md and zoo.json go."
 )
 
 SHARES = (0.75, 0.25, 0.5)  # of the prunable units; the last one is shown
@@ -200,7 +201,7 @@ def select(scores, graph, **budget):
         graph,
         np.ones(graph.num_units, bool),
         budgets.Budget(**budget),
-        ranking=budgets.layer_ranking,
+        ranking=rankings.uniform_ranking,
     )
 
 
@@ -239,14 +240,14 @@ def _save_and_export(small, images):
 
 def _read():
     """Returns {name: `Examined`} of the runs before."""
-    path = pathlib.Path(OUTPUT_DIR.value, "zoo.json")
+    path = pathlib.Path(DOCS_DIR.value, "zoo.json")
     rows = json.loads(path.read_text()) if path.exists() else []
     return {row["name"]: Examined(**row) for row in rows}
 
 
 def _write(rows):
     rows = [row for _, row in sorted(rows.items())]
-    folder = pathlib.Path(OUTPUT_DIR.value)
+    folder = pathlib.Path(DOCS_DIR.value)
     files.write_text(folder / "zoo.md", _markdown(rows))
     journal.write(folder / "zoo.json", [row._asdict() for row in rows])
 
@@ -264,6 +265,16 @@ def _markdown(rows):
     return "\n\n".join(parts)
 
 
+def _checked(names):
+    unknown = set(names or ()) - constructors().keys()
+    if unknown:
+        raise app.UsageError(
+            f"--models must be of {', '.join(constructors())}. "
+            f"Received: {', '.join(sorted(unknown))}."
+        )
+    return names
+
+
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Every argument is a flag. Received: {argv[1:]}.")
@@ -276,7 +287,7 @@ def main(argv):
     rows = _read() if MODELS.value else {}
     screen = console.Console(width=140)
     with live.Live(grid, console=screen, auto_refresh=False) as view:
-        for name in MODELS.value or constructors():
+        for name in _checked(MODELS.value) or constructors():
             rows[name] = examine(name, SIZE.value)
             _write(rows)
             grid.add_row(*rows[name].cells())

@@ -11,6 +11,7 @@ import tempfile
 import tensorflow as tf
 
 from tfprune import files
+from tfprune import serving
 
 
 class Store:
@@ -64,17 +65,16 @@ def _save(models, folder):
     )
     module.functions = [_function(model) for model in models]
     module.variables_of = [
-        [variable.value for variable in model.variables] for model in models
+        function.get_concrete_function().variables
+        for function in module.functions
     ]
     tf.saved_model.save(module, folder)
 
 
 def _function(model):
     specs = [tf.TensorSpec(x.shape, x.dtype) for x in model.inputs]
-    return tf.function(
-        lambda *inputs: model(list(inputs), training=False),
-        input_signature=specs,
-    )
+    call = serving.fixed(model, specs)
+    return tf.function(lambda *x: call(list(x)), input_signature=specs)
 
 
 def _timed(threads, runs, folders):

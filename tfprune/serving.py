@@ -1,6 +1,5 @@
 """Models as they are served: inputs in, outputs by their names out."""
 
-import functools
 import itertools
 import math
 import pathlib
@@ -38,9 +37,7 @@ class Served(NamedTuple):
 def endpoint(model):
     """Returns the inference function of a model, inputs -> {name: output}.
 
-    It holds the weights as they are now, as constants, which TensorFlow brings
-    into the order that its kernels read once, and variables at each call.
-    Those of a model of more than 2 GB, which no graph can hold, stay variables.
+    It holds the weights as they are now, as those of `fixed`.
 
     Args:
         model: Built Functional or Sequential model.
@@ -57,16 +54,13 @@ def endpoint(model):
         lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype, x.name),
         model.input,
     )
-    function = functools.partial(
-        tf.function, input_signature=[specs], autograph=False
-    )
-    call = function(_fixed(model)).get_concrete_function()
+    call = fixed(model, specs)
 
     def serve(inputs):  # A SavedModel has several traces of this one.
         outputs = keras.tree.flatten(call(inputs))
         return dict(zip(_output_names(model), outputs, strict=True))
 
-    return function(serve)
+    return tf.function(serve, input_signature=[specs], autograph=False)
 
 
 def served(model, path=None):
@@ -126,12 +120,23 @@ def _functional(model):
     return model
 
 
-def _fixed(model):
-    """Returns the function of a model with its present weights."""
+def fixed(model, specs):
+    """Returns the inference function of a model with its present weights.
+
+    They are constants, which TensorFlow brings into the order that its kernels
+    read once, and variables at each call. Those of a model of more than 2 GB,
+    which no graph can hold, stay variables.
+
+    Args:
+        model: Built Functional or Sequential model.
+        specs: `tf.TensorSpec`s, structured as its inputs.
+
+    Returns:
+        A concrete function from the inputs to the outputs.
+    """
     variables = model.trainable_variables, model.non_trainable_variables
     values = keras.tree.map_structure(keras.ops.convert_to_numpy, variables)
-    if sum(x.nbytes for x in keras.tree.flatten(values)) > GRAPH_BYTES:
-        return lambda inputs: model(inputs, training=False)
+    size = sum(value.nbytes for value in keras.tree.flatten(values))
     weights = {id(weight) for weight in model.weights}
 
     def constant(variable, value):
@@ -139,11 +144,14 @@ def _fixed(model):
             return tf.constant(value)
 
     def call(inputs):
+        if size > GRAPH_BYTES:
+            return model(inputs, training=False)
         constants = keras.tree.map_structure(constant, variables, values)
         outputs, _ = model.stateless_call(*constants, inputs, training=False)
         return outputs
 
-    return call
+    function = tf.function(call, input_signature=[specs], autograph=False)
+    return function.get_concrete_function()
 
 
 def _output_names(model):
