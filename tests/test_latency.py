@@ -7,12 +7,14 @@ import keras
 from keras import layers
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import zoo
 from tfprune import budgets
 from tfprune import costs
 from tfprune import latency
 from tfprune import measuring
+from tfprune import stopwatch
 from tfprune import tracing
 
 
@@ -152,3 +154,24 @@ def test_wider_model_takes_longer_on_this_machine(table):
 def test_process_that_fails_says_why(tmp_path):
     with pytest.raises(RuntimeError, match="(?s)process of its own .*absent"):
         measuring._timed(1, 1, [str(tmp_path / "absent")])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"machine": 3}'])
+def test_damaged_table_is_refused(table, text):
+    table.parent.mkdir()
+    table.write_text(text)
+    with pytest.raises(ValueError, match="written here. Received.*Delete it"):
+        measuring.Store(table, threads=1)
+
+
+@pytest.mark.parametrize("threads, clock", [("1", "cpu_ms"), ("2", "wall_ms")])
+def test_one_thread_is_told_by_cpu_time(monkeypatch, threads, clock):
+    asked = []
+    for name in ("intra", "inter"):
+        setter = f"set_{name}_op_parallelism_threads"
+        monkeypatch.setattr(tf.config.threading, setter, asked.append)
+    monkeypatch.setattr(
+        stopwatch, "_times", lambda *given: asked.append(given[1:])
+    )
+    stopwatch.main(threads, "5", "folder")
+    assert asked == [int(threads), int(threads), (5, clock)]

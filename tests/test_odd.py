@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests import counting
 from tests import odd
 from tests import zoo
+from tfprune import budgets
 from tfprune import compaction
 from tfprune import costs
 from tfprune import masking
@@ -60,6 +61,13 @@ def test_kernels_inside_wrappers_without_a_rule_are_not_counted():
     assert costs.cost(model).macs == counting.macs(model, inputs) - hidden
 
 
-def test_sizes_must_be_known_for_multiply_accumulates():
+def test_sizes_must_be_known_for_multiply_accumulates_alone():
+    model = odd.built("unknown_sizes")
     with pytest.raises(ValueError, match="all sizes are known.*fixed input"):
-        costs.cost(odd.built("unknown_sizes"))
+        costs.cost(model)
+    graph = tracing.trace(model)
+    every = np.ones(graph.num_units, bool)
+    budget = budgets.Budget(params=0.5, tolerance=0.5)
+    keep = budgets.select(graph.prunable * 1.0, graph, every, budget)
+    small = compaction.shrink(model, graph, keep)
+    assert small.count_params() <= 0.5 * model.count_params()

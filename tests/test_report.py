@@ -42,6 +42,12 @@ def summary(**changes):
             "macs": np.float32(112000),
             "times": times(0.5, 1.5),
         },
+        "budget": {
+            "resource": "macs",
+            "dense": 280000,
+            "target": 112500,
+            "reached": np.int64(112000),
+        },
         "verification": {
             "max_abs_difference": tf.constant(3.1e-7),
             "max_abs_output": np.float32(12.4),
@@ -180,6 +186,16 @@ def test_page_shows_the_figures_of_merit(tmp_path):
         "Verified: the masked and the compacted model differ by at most "
         "3.1e-07; their largest output is 12.4."
     ) in lines
+    assert (
+        "Budget: 112,500 of 280,000 multiply-accumulates; reached 112,000."
+    ) in lines
+
+
+def test_page_shows_a_latency_with_its_decimals(tmp_path):
+    budget = {"resource": "latency_ms", "dense": 4.56789, "target": 2.283945}
+    report.write(tmp_path, summary(budget={**budget, "reached": 2.2}), RECORDS)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    assert "Budget: 2.2839 of 4.5679 latency_ms; reached 2.2." in lines
 
 
 def test_page_shows_layers_figures_and_origin(tmp_path):

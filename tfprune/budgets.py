@@ -8,7 +8,6 @@ from tfprune import checks
 from tfprune import rankings
 from tfprune import selection
 
-
 RESOURCES = "units", "params", "macs", "latency_ms"
 TABLE = "~/.cache/tfprune/latency.json"
 
@@ -21,8 +20,8 @@ class Budget:
         units: Prunable units that stay.
         params: Weights, non-trainable ones included.
         macs: Multiply-accumulates for one example.
-        latency_ms: CPU time of one call in milliseconds, measured in a process
-            of its own on this machine.
+        latency_ms: Time of one call in milliseconds, measured in a process of
+            its own on this machine: CPU time on one thread, wall time on more.
         tolerance: How far below the budget a model may end, as a share of it
             in (0, 1]. Defaults to None: 0.01, and 0.05 for a latency, or any
             distance if units go aligned.

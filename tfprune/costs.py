@@ -64,16 +64,7 @@ class Meter:
 
     def __init__(self, graph):
         self.groups = graph.groups
-        weights = []  # of unique layers: the units or length of each axis
-        kernels = []  # of all calls: those and the positions
-        seen = set()
-        for node in graph.nodes:
-            first = graph.node_of[node.layer]
-            weights += _weights(node, first, seen)
-            kernels += _kernels(node, first)
-        self._params = _Products(self.groups, weights)
-        self._macs = _Products(self.groups, kernels)
-        _warn(graph.uncounted)
+        self._graph = graph
 
     def __call__(self, keep):
         """Returns the `Cost` with the units of `keep`, bool [num_units]."""
@@ -86,11 +77,36 @@ class Meter:
 
     def params(self, widths):
         """Returns how many weights there are, [...]."""
-        return self._params(widths)
+        return self._weights(widths)
 
     def macs(self, widths):
-        """Returns the multiply-accumulates for one example, [...]."""
-        return self._macs(widths)
+        """Returns the multiply-accumulates for one example, [...].
+
+        Raises:
+            ValueError: If a size that they depend on is unknown.
+        """
+        return self._kernels(widths)
+
+    @functools.cached_property
+    def _weights(self):
+        first, seen = self._graph.node_of, set()
+        products = [
+            axes
+            for node in self._graph.nodes
+            for axes in _weights(node, first[node.layer], seen)
+        ]
+        return _Products(self.groups, products)
+
+    @functools.cached_property
+    def _kernels(self):
+        _warn(self._graph.uncounted)
+        first = self._graph.node_of
+        products = [
+            axes
+            for node in self._graph.nodes
+            for axes in _kernels(node, first[node.layer])
+        ]
+        return _Products(self.groups, products)
 
 
 class _Products:

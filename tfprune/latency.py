@@ -7,7 +7,6 @@ from keras import tree
 import numpy as np
 from scipy import interpolate
 
-from tfprune import groups as groups_lib
 from tfprune import measuring
 from tfprune import works as works_lib
 from tfprune.rules import base
@@ -40,7 +39,7 @@ class Latency:
     digits = 3
 
     def __init__(self, graph, batch_size, threads, path):
-        self.groups = groups_lib.Groups(graph)
+        self.groups = graph.groups
         self._graph = graph
         self._batch_size = batch_size
         self._store = measuring.Store(path, threads)

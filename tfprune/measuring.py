@@ -54,7 +54,15 @@ class Store:
     def _read(self):
         if not self._path.exists():
             return {}
-        return json.loads(self._path.read_text(encoding="utf-8"))
+        try:
+            table = json.loads(self._path.read_text(encoding="utf-8"))
+            return {machine: dict(rows) for machine, rows in table.items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ValueError(
+                "The table of latencies must be a file that was written here. "
+                f"Received: {str(self._path)!r}, which is damaged or another. "
+                "Delete it, or name another file."
+            ) from error
 
 
 def _save(models, folder):

@@ -47,7 +47,8 @@ def write(folder, summary, records):
             `verification` of
             `max_abs_difference` and `max_abs_output`; `layers`, a list of
             dicts of `name`, `channels_before`, `channels_after`, `prunable`
-            and `reason`; `explanation`, the rows of an `Explanation` as
+            and `reason`; `budget` of `resource`, `dense`, `target` and
+            `reached`; `explanation`, the rows of an `Explanation` as
             dicts; `measured_on`, "test" or "validation", the data of
             the accuracies, or None if there are none; `seed`, `seconds`,
             `versions`; and what else is known, like the `command`. None or NaN
@@ -83,6 +84,7 @@ def table(summary):
     summary = journal.plain(summary)
     return console.Group(
         _rich(HEADLINE, _headline(summary)),
+        _budget(summary["budget"]),
         _proof(summary["verification"]),
         *_uncounted(summary),
         _rich(LAYERS, _layers(summary["layers"])),
@@ -151,6 +153,16 @@ def _ratio(base, pruned):
     return f"{more:.1%}, {times}"
 
 
+def _budget(budget):
+    names = {"macs": "multiply-accumulates", "params": "parameters"}
+    name = names.get(budget["resource"], budget["resource"])
+    target, reached, dense = (
+        f"{budget[key]:,.5g}" if name == "latency_ms" else f"{budget[key]:,}"
+        for key in ("target", "reached", "dense")
+    )
+    return f"Budget: {target} of {dense} {name}; reached {reached}."
+
+
 def _proof(verification):
     difference = _text(verification["max_abs_difference"], "{:.2g}")
     largest = _text(verification["max_abs_output"], "{:.3g}")
@@ -194,6 +206,7 @@ def _markdown(title, summary, drawings):
     parts = [
         f"# {title}",
         grid(HEADLINE, _headline(summary)),
+        _budget(summary["budget"]),
         _proof(summary["verification"]),
         *_uncounted(summary),
         *(f"![{name}](figures/{name}.png)" for name in drawings),
