@@ -53,6 +53,20 @@ def test_ten_lines(folder):
     assert (folder / "savedmodels/name/1/saved_model.pb").exists()
 
 
+def test_what_goes_and_what_stays():
+    model = models.resnet20()
+    names = {"model": model, "tfprune": tfprune, "np": np}
+    exec(example("What goes, and what stays"), names)
+    small = tfprune.cost(model, names["graph"], names["keep"])
+    assert small.params <= 0.5 * tfprune.cost(model).params
+    widths = {
+        row["name"]: row["channels_after"]
+        for row in names["graph"].widths(names["keep"])
+    }
+    assert widths["conv1"] == 16
+    assert max(widths[f"block1_{i}_conv1"] for i in (1, 2, 3)) <= 8
+
+
 def test_parts_of_your_own():
     names = {"keras": keras, "tfprune": tfprune}
     exec(example("Parts of your own"), names)
