@@ -1,5 +1,11 @@
-"""Tests for bin/zoo.py: all models of keras.applications can be pruned."""
+"""Tests for bin/zoo.py: a model of each family of keras.applications.
 
+All models take more memory and time than two processes side by side have here;
+the nightly run of `bin/zoo.py` proves them.
+"""
+
+import gc
+import itertools
 import pathlib
 import sys
 
@@ -39,8 +45,6 @@ FAMILIES = [
     "VGG19",
     "Xception",
 ]
-
-
 @pytest.fixture(autouse=True)
 def unoptimized():
     """Saves the time to optimise functions that are called once."""
@@ -51,6 +55,7 @@ def unoptimized():
     options = {"disable_meta_optimizer": False, **before}
     tf.config.optimizer.set_experimental_options(options)
     keras.backend.clear_session()
+    gc.collect()
 
 
 def least_prunable(name):
@@ -70,8 +75,8 @@ def test_families_are_those_of_all_models():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", zoo.constructors())
-def test_model_is_pruned_saved_and_exported(name):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_family_is_pruned_saved_and_exported(name):
     found = zoo.examine(name, SIZE, shares=[0.5])
     assert found.difference <= verification.TOLERANCE
     assert found.inner >= least_prunable(name)
@@ -80,19 +85,21 @@ def test_model_is_pruned_saved_and_exported(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", zoo.constructors())
-@pytest.mark.parametrize("resource", ["params", "macs"])
-def test_budget_is_met(name, resource):
-    make = zoo.constructors()[name]
-    model = make(weights=None, input_shape=(SIZE, SIZE, 3))
+@pytest.mark.parametrize("name", FAMILIES)
+def test_model_meets_budgets_and_is_compacted(name):
+    model = zoo.build(name, input_shape=(SIZE, SIZE, 3))
     graph = tracing.trace(model)
+    assert zoo.prunable_inside(graph) >= least_prunable(name)
     scores = np.random.default_rng(0).random(graph.num_units)
-    everything = np.ones(graph.num_units, bool)
-    budget = budgets.Budget(**{resource: 0.5})
-    keep = budgets.select(scores, graph, everything, budget)
-    left = getattr(costs.cost(model, graph, keep), resource)
-    dense = getattr(costs.cost(model, graph), resource)
-    assert 0.99 * 0.5 * dense <= left <= 0.5 * dense
+    every = np.ones(graph.num_units, bool)
+    for resource in ("params", "macs"):
+        budget = budgets.Budget(**{resource: 0.5})
+        keep = budgets.select(scores, graph, every, budget)
+        left = getattr(costs.cost(model, graph, keep), resource)
+        dense = getattr(costs.cost(model, graph), resource)
+        assert 0.99 * 0.5 * dense <= left <= 0.5 * dense
+    small = compaction.compact(model, graph, keep)
+    assert costs.cost(small).macs == left
 
 
 def open_sizes(name):
@@ -116,9 +123,13 @@ def head(x):
     return layers.Dense(10)(layers.Dropout(0.2)(x))
 
 
+# NASNet of open sizes takes only some of them, with or without tfprune, and is
+# not among those that have them here.
+VARIANTS = itertools.cycle([continued, nested, open_sizes])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("build", [open_sizes, continued, nested])
+@pytest.mark.parametrize("name, build", zip(FAMILIES, VARIANTS))
 def test_variant_is_compacted(name, build):
     model = build(name)
     graph = tracing.trace(model)
