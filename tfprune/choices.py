@@ -29,14 +29,14 @@ class Choice:
         scores: float, [num_units]; the lowest go first, ties in the order of
             their numbers.
         graph: The `ChannelGraph`.
-        groups: Its `Groups`.
         keep: bool, [num_units], the units that are alive.
         least: How many units each of `graph.unit_sets` keeps, int [sets].
         align: How many units of a group go together; those that are left over
             go first.
     """
 
-    def __init__(self, scores, graph, groups, keep, least, align):
+    def __init__(self, scores, graph, keep, least, align):
+        groups = graph.groups
         self._keep = keep
         self._all = groups.widths(keep)
         self._sets = np.stack([groups.times(x) for x in graph.unit_sets])

@@ -44,7 +44,7 @@ class Latency:
         self._batch_size = batch_size
         self._store = measuring.Store(path, threads)
         self._everything = np.ones(graph.num_units, bool)
-        parts = [_Part(calls, graph, self.groups) for calls in _split(graph)]
+        parts = [_Part(calls, graph) for calls in _split(graph)]
         keys = self._measure_parts(parts)
         self._parts = [
             part.interpolated([self._store[key] for key in row])
@@ -112,13 +112,13 @@ class Latency:
 class _Part:
     """Calls that are measured together, at shares of their widths."""
 
-    def __init__(self, calls, graph, groups):
-        self._calls, self._graph, self._groups = calls, graph, groups
+    def __init__(self, calls, graph):
+        self._calls, self._graph = calls, graph
         self._outputs = calls[-1][0].outputs
         reads = self._groups_of(calls[0][1].inputs)
         writes = self._groups_of(calls[-1][1].outputs) & ~reads
         self._axes = [np.flatnonzero(x) for x in (reads, writes) if x.any()]
-        full = groups.widths(np.ones(graph.num_units, bool))
+        full = graph.groups.widths(np.ones(graph.num_units, bool))
         self._points = []  # of each axis: the widths of its groups, [n, groups]
         for axis in self._axes:
             points = [np.ceil(share * full[axis]) for share in SHARES]
@@ -162,15 +162,16 @@ class _Part:
 
     def _groups_of(self, arrays):
         """Returns which prunable groups lie in some tensors, [groups]."""
-        times = sum(self._groups.times(units) for units in arrays)
-        return (np.asarray(times) > 0) & self._groups.prunable
+        groups = self._graph.groups
+        times = sum(groups.times(units) for units in arrays)
+        return (np.asarray(times) > 0) & groups.prunable
 
     def _mask(self, point):
         """Returns the mask that keeps so many units of each group."""
         keep = np.ones(self._graph.num_units, bool)
         for axis, widths in zip(self._axes, point):
             for group, width in zip(axis, widths):
-                units = np.flatnonzero(self._groups.of_unit == group)
+                units = np.flatnonzero(self._graph.groups.of_unit == group)
                 keep[units[width:]] = False
         return keep
 

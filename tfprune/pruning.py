@@ -170,7 +170,7 @@ def _finish(method, model, measures, folder, origin, clock):
         **_compare(model, small, measures),
         "measured_on": measures.final_data,
         **method.report(),
-        "uncounted": tracing.explain(small).uncounted,
+        "uncounted": tracing.trace(small).uncounted,
         **origin,
         "seconds": clock.seconds,
         "versions": report.versions(),

@@ -53,7 +53,6 @@ class Selector:
         self._tolerance = budget.tolerance or (1.0 if align > 1 else near)
         self._near = min(self._tolerance, near)
         self._gauge = _gauge(graph, budget)
-        self._groups = self._gauge.groups
         self.resource = budget.resource
         self.dense = self._gauge.measured(np.ones(graph.num_units, bool))
         self.target = budget.target(self.dense)
@@ -118,7 +117,7 @@ class Selector:
 
         def choice(keep):
             return choices.Choice(
-                scores, graph, self._groups, keep, self._least, self._align
+                scores, graph, keep, self._least, self._align
             )
 
         choice = choice(self._trimmed(choice(keep), share))
