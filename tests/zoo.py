@@ -5,6 +5,9 @@ from keras import layers
 from keras import ops
 import numpy as np
 
+from tfprune import masking
+from tfprune import tracing
+
 
 def conv(x, filters, size=3, **kwargs):
     return layers.Conv2D(filters, size, padding="same", **kwargs)(x)
@@ -304,3 +307,16 @@ def random_keep(graph, seed, share=0.5):
         if len(units) and not keep[units].any():
             keep[rng.choice(units)] = True
     return keep
+
+
+def masked_and_reloaded(model, inputs, path):
+    """Returns a model masked at random and saved, which proved the same."""
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    keep = random_keep(graph, 0)
+    masking.set_mask(masked, graph, keep)
+    masked.save(path)
+    again = keras.models.load_model(path)
+    np.testing.assert_array_equal(masking.get_mask(again, graph), keep)
+    np.testing.assert_allclose(again(inputs), masked(inputs), rtol=1e-6)
+    return again

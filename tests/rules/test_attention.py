@@ -87,15 +87,9 @@ def test_cost_is_that_of_the_projections():
 @pytest.mark.parametrize("name", ["vision_transformer", "attention_to_words"])
 def test_masked_model_is_saved_with_its_heads(tmp_path, name):
     model = odd.built(name)
-    graph = tracing.trace(model)
-    masked = masking.mask_model(model, graph)
-    keep = zoo.random_keep(graph, 0)
-    masking.set_mask(masked, graph, keep)
-    masked.save(tmp_path / "masked.keras")
-    again = keras.models.load_model(tmp_path / "masked.keras")
-    np.testing.assert_array_equal(masking.get_mask(again, graph), keep)
     inputs = np.ones((2, *model.input_shape[1:]), "float32")
-    np.testing.assert_allclose(again(inputs), masked(inputs), rtol=1e-6)
+    path = tmp_path / "masked.keras"
+    again = zoo.masked_and_reloaded(model, inputs, path)
     compaction.compact(again).save(tmp_path / "small.keras")
     small = keras.models.load_model(tmp_path / "small.keras")
     np.testing.assert_allclose(small(inputs), again(inputs), rtol=1e-4)
