@@ -135,15 +135,16 @@ def examine(name, size, shares=SHARES):
     images = verification.random_inputs(model)
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
-    verification.verify_copy(model, masked, images)
+    proof = verification.Proof(masked, images)
+    proof.verify_copy(model)
     scores = score(masked, graph, images)
     differences = []
     for share in shares:
         keep = select(scores, graph, units=share)
         masking.set_mask(masked, graph, keep)
-        small, proof = compaction.proven(masked, images)
+        small, figures = compaction.proven(proof)
         _check_cost(small, costs.cost(model, graph, keep))
-        differences.append(_relative(**proof))
+        differences.append(_relative(**figures))
     _save_and_export(small, images)
     dense, left = costs.cost(model, graph), costs.cost(model, graph, keep)
     return Examined(

@@ -30,6 +30,17 @@ def test_verification_measures_the_difference():
     np.testing.assert_allclose(exact["max_abs_output"], largest, rtol=1e-6)
 
 
+def test_proof_follows_the_masks():
+    model, graph, keep = half()
+    masked = masking.mask_model(model, graph)
+    proof = verification.Proof(masked)
+    proof.verify_copy(model)
+    masking.set_mask(masked, graph, keep)
+    with pytest.raises(verification.VerificationError):
+        proof.verify_copy(model)
+    proof.verify(compaction.shrink(model, graph, keep))
+
+
 @pytest.mark.parametrize("place", [1, 3, -1])
 def test_layer_where_the_models_part_is_named(place):
     model, graph, keep = half()

@@ -42,22 +42,22 @@ def compact(model, graph=None, keep=None, verify_on=None):
                 "`model` must be a masked model, or come with `graph` and "
                 f"`keep`. Received: {model.name!r}, which has no masks."
             )
-        masked = model
+        proof = verification.Proof(model, verify_on)
     else:
         keep = graph.check(keep)
         masked = masking.mask_model(model, graph)
-        verification.verify_copy(model, masked, verify_on)
+        proof = verification.Proof(masked, verify_on)
+        proof.verify_copy(model)
         masking.set_mask(masked, graph, keep)
-    small, _ = proven(masked, verify_on)
+    small, _ = proven(proof)
     return small
 
 
-def proven(masked, inputs=None):
-    """Returns `compact(masked)`, and how near it comes.
+def proven(proof):
+    """Returns `compact` of the masked model of a `Proof`, and how near it is.
 
     Args:
-        masked: A masked model.
-        inputs: As for `verify`.
+        proof: A `Proof`.
 
     Returns:
         `(small, figures)`, the figures those of `verify`.
@@ -65,9 +65,9 @@ def proven(masked, inputs=None):
     Raises:
         VerificationError: As for `verify`.
     """
-    graph = masking.trace_masked(masked)
-    small = shrink(masked, graph, masking.get_mask(masked, graph))
-    return small, verification.verify(masked, small, inputs)
+    graph = masking.trace_masked(proof.masked)
+    small = shrink(proof.masked, graph, masking.get_mask(proof.masked, graph))
+    return small, proof.verify(small)
 
 
 def shrink(model, graph, keep):

@@ -1,5 +1,7 @@
 """The proof that models compute the same."""
 
+import functools
+
 import keras
 from keras import tree
 import numpy as np
@@ -17,6 +19,81 @@ HALF_TOLERANCES = {"float16": 2**-7, "bfloat16": 2**-4}
 
 class VerificationError(Exception):
     """A compacted model does not compute what the masked one does."""
+
+
+class Proof:
+    """Compares a masked model, with the masks it has at the time, with others.
+
+    The masked model is traced once, for all its masks.
+    """
+
+    def __init__(self, masked, inputs=None):
+        """Initializes it.
+
+        Args:
+            masked: A masked model.
+            inputs: Inputs of the model, batched. Defaults to two random
+                examples.
+        """
+        self.masked = masked
+        self._inputs = random_inputs(masked) if inputs is None else inputs
+
+    def verify(self, small):
+        """Compares the masked model with the compacted one, as `verify`."""
+        rule = "The compacted model must compute what the masked one does"
+        return self._compare(small, rule)
+
+    def verify_copy(self, model):
+        """Checks that a model computes what its copy does, with open masks.
+
+        Masked and compacted models are made of what the graph of a model
+        shows: the calls of its layers, their configs and weights. What else a
+        model does is in neither, and only this comparison can find it.
+
+        Args:
+            model: What `mask_model` made the masked one of.
+
+        Raises:
+            VerificationError: As `verify` does.
+        """
+        rule = (
+            "The model must compute what its graph shows, the calls of its "
+            "layers with their configs and weights, without random numbers"
+        )
+        self._compare(model, rule)
+
+    @functools.cached_property
+    def _run_masked(self):
+        return _traced(self.masked, self._inputs)
+
+    def _compare(self, other, rule):
+        """Returns the figures of `verify`; raises `rule` if models differ."""
+        _check_same_layers(self.masked, other)
+        actual = _traced(other, self._inputs)()
+        figures = _differences(actual, self._run_masked())
+        tolerance = _tolerance(other)
+        for difference, largest in figures:
+            if not np.isfinite(largest):
+                raise VerificationError(
+                    "Models can be compared only where their outputs are "
+                    f"finite. Received: {largest} from {self.masked.name!r}. "
+                    "Look for weights that are not finite, and for operations "
+                    "such as `log` that random inputs do not suit."
+                )
+            if not _equal(difference, largest, tolerance):
+                layer = _first_to_part(
+                    self.masked, other, self._inputs, tolerance
+                )
+                raise VerificationError(
+                    f"{rule}, up to {tolerance} of the largest output, "
+                    f"{largest:.3g}. Received a difference of "
+                    f"{difference:.3g}; they part at layer {layer!r}."
+                )
+        differences, outputs = zip(*figures)
+        return {
+            "max_abs_difference": max(differences),
+            "max_abs_output": max(outputs),
+        }
 
 
 def verify(masked, small, inputs=None):
@@ -37,36 +114,7 @@ def verify(masked, small, inputs=None):
             float16 or bfloat16, or not finite; names the layer where they
             part.
     """
-    return _compare(
-        masked,
-        small,
-        inputs,
-        "The compacted model must compute what the masked one does",
-    )
-
-
-def verify_copy(model, masked, inputs=None):
-    """Checks that a model computes what its masked copy does, masks open.
-
-    Masked and compacted models are made of what the graph of a model shows:
-    the calls of its layers, their configs and weights. What else a model does
-    is in neither, and only this comparison can find it.
-
-    Args:
-        model: A built Functional or Sequential `keras.Model`.
-        masked: What `mask_model` made of it.
-        inputs: As for `verify`.
-
-    Raises:
-        VerificationError: As `verify` does.
-    """
-    _compare(
-        masked,
-        model,
-        inputs,
-        "The model must compute what its graph shows, the calls of its layers "
-        "with their configs and weights, without random numbers",
-    )
+    return Proof(masked, inputs).verify(small)
 
 
 def random_inputs(model, batch_size=2, seed=0):
@@ -97,37 +145,6 @@ def random_inputs(model, batch_size=2, seed=0):
     return tree.map_structure(draw, model.input)
 
 
-def _compare(masked, other, inputs, rule):
-    """Returns the figures of `verify`; raises `rule` if the models differ."""
-    _check_same_layers(masked, other)
-    if inputs is None:
-        inputs = random_inputs(masked)
-    figures = _differences(
-        tree.flatten(_run(other, inputs)), tree.flatten(_run(masked, inputs))
-    )
-    tolerance = _tolerance(other)
-    for difference, largest in figures:
-        if not np.isfinite(largest):
-            raise VerificationError(
-                "Models can be compared only where their outputs are finite. "
-                f"Received: {largest} from {masked.name!r}. Look for weights "
-                "that are not finite, and for operations such as `log` that "
-                "random inputs do not suit."
-            )
-        if not _equal(difference, largest, tolerance):
-            raise VerificationError(
-                f"{rule}, up to {tolerance} of the largest output, "
-                f"{largest:.3g}. Received a difference of {difference:.3g}; "
-                "they part at layer "
-                f"{_first_to_part(masked, other, inputs, tolerance)!r}."
-            )
-    differences, outputs = zip(*figures)
-    return {
-        "max_abs_difference": max(differences),
-        "max_abs_output": max(outputs),
-    }
-
-
 def _check_same_layers(masked, other):
     others = masking.plain_paths(masked) ^ masking.plain_paths(other)
     counts = len(masked.outputs), len(other.outputs)
@@ -139,8 +156,15 @@ def _check_same_layers(masked, other):
         )
 
 
-def _run(model, inputs):
-    return tf.function(lambda x: model(x, training=False))(inputs)
+def _traced(model, inputs):
+    """Returns a function of no arguments to the outputs, in a flat list."""
+    inputs = tree.map_structure(tf.convert_to_tensor, inputs)
+
+    @tf.function
+    def run():
+        return tree.flatten(model(inputs, training=False))
+
+    return run.get_concrete_function()
 
 
 def _differences(actual, expected):

@@ -120,7 +120,7 @@ class Iterative(base.Method):
         self._meter = costs.Meter(self.graph)
         self._selector = self._selector_of(self.graph)
         self._masked = masking.mask_model(model, self.graph)
-        verification.verify_copy(model, self._masked)
+        verification.Proof(self._masked).verify_copy(model)
         self._scorer = scoring.Scorer(
             self._masked, self.graph, self.criterion, loss_fn
         )
@@ -174,7 +174,8 @@ class Iterative(base.Method):
 
     def finish(self):
         inputs, _ = next(iter(self._dataset))
-        small, self._verified = compaction.proven(self._masked, inputs)
+        proof = verification.Proof(self._masked, inputs)
+        small, self._verified = compaction.proven(proof)
         return small
 
     def report(self):
