@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 
-GRAPH_BYTES = 2 * 10**9  # A graph is a protocol buffer, below 2**31 bytes.
+GRAPH_BYTES = 2**27
 # The scopes of the constants of a graph that are weights, and other state.
 WEIGHTS, STATES = "frozen_weights/", "frozen_states/"
 
@@ -124,8 +124,8 @@ def fixed(model, specs):
     """Returns the inference function of a model with its present weights.
 
     They are constants, which TensorFlow brings into the order that its kernels
-    read once, and variables at each call. Those of a model of more than 2 GB,
-    which no graph can hold, stay variables.
+    read once, and variables at each call. Those of a model of more than 128
+    MiB stay variables, because a constant is kept in about a dozen copies.
 
     Args:
         model: Built Functional or Sequential model.
