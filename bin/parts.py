@@ -1,0 +1,277 @@
+"""The time and memory of parts of tfprune, beside what each is held to.
+
+Each part yields `(name, value, unit, limit)`s of what it measured in a number
+of runs.
+"""
+
+from concurrent import futures
+import ctypes
+import gc
+import multiprocessing
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfprune import budgets
+from tfprune import compaction
+from tfprune import costs
+from tfprune import exporting
+from tfprune import losses
+from tfprune import masking
+from tfprune import models
+from tfprune import rankings
+from tfprune import scoring
+from tfprune import serving
+from tfprune import speed
+from tfprune import timing
+from tfprune import tracing
+from tfprune import training
+from tfprune.criteria import bn_scale
+from tfprune.criteria import oracle
+from tfprune.criteria import taylor
+from tfprune.criteria import weight_norm
+
+BATCH_SIZE = 64  # images
+SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
+
+
+def compacting(runs):
+    """Yields the times to trace and to compact ResNet-50."""
+    model = keras.applications.ResNet50(weights=None)
+    keep = _half(tracing.trace(model))
+    times = timing.cpu_ms(
+        {
+            "trace": lambda: tracing.trace(model),
+            "trace and compact": lambda: compaction.shrink(
+                model, tracing.trace(model), keep
+            ),
+        },
+        runs,
+    )
+    yield "trace ResNet-50", times["trace"] / 1e3, "s", 0.3
+    both = times["trace and compact"] / 1e3
+    yield "trace and compact ResNet-50", both, "s", 2.5
+
+
+def proving(runs):
+    """Yields the time to compact a masked ResNet-50, with the proof."""
+    model = keras.applications.ResNet50(weights=None)
+    functions = {"compact": _compacting(model, masked=True)}
+    times = timing.cpu_ms(functions, runs)
+    yield "compact and prove ResNet-50", times["compact"] / 1e3, "s", 2.2
+
+
+def depths(runs):
+    """Yields the time to trace ResNet-152 as a multiple of ResNet-50's."""
+    builds = (keras.applications.ResNet50, keras.applications.ResNet152)
+    shallow, deep = (build(weights=None) for build in builds)
+    times = timing.cpu_ms(
+        {
+            "shallow": lambda: tracing.trace(shallow),
+            "deep": lambda: tracing.trace(deep),
+        },
+        runs,
+    )
+    ratio = times["deep"] / times["shallow"]
+    longer = len(deep.layers) / len(shallow.layers)
+    name = f"trace ResNet-152 / ResNet-50, {longer:.1f}x the layers"
+    yield name, ratio, "x", round(1.2 * longer, 1)
+
+
+def memory(runs):
+    """Yields the memory that compacting ResNet-50 adds to a fresh process."""
+    del runs  # One tells: the memory hardly varies.
+    for name, masked in (("masked", True), ("plain", False)):
+        context = multiprocessing.get_context("spawn")
+        with futures.ProcessPoolExecutor(1, context) as process:
+            added = process.submit(_added, masked).result()
+        yield f"memory to compact a {name} ResNet-50 / weights", added, "x", 2.5
+
+
+def scores(runs):
+    """Yields the time of four criteria as a share of a plain pass."""
+    model, images, labels = _resnet20()
+    loss_fn = losses.CrossEntropy()
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    criteria = {
+        "batch": taylor.TaylorFO(),
+        "example": taylor.TaylorFO(per_example=True),
+        "norm": weight_norm.WeightNorm(),
+        "scale": bn_scale.BNScale(),
+    }
+    scorer = scoring.Scorer(masked, graph, criteria, loss_fn)
+
+    @tf.function
+    def plain():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(loss_fn(labels, model(images)))
+        return tape.gradient(loss, model.trainable_variables)
+
+    @tf.function
+    def scored():
+        return scorer.pass_over(images, labels)
+
+    times = timing.cpu_ms({"plain": plain, "scored": scored}, runs)
+    ratio = times["scored"] / times["plain"]
+    yield "four criteria / forward and backward pass", ratio, "x", 1.3
+
+
+def masks(runs):
+    """Yields the time of a masked training step as a share of a plain one."""
+    model, images, labels = _resnet20()
+    masked = masking.mask_model(model, tracing.trace(model))
+    loss_fn = losses.CrossEntropy()
+
+    def stepper(model):
+        trainer = training.Trainer(keras.optimizers.SGD(0.01, momentum=0.9))
+        trainer.build(model)
+        strategy = tf.distribute.get_strategy()
+
+        @tf.function
+        def step():
+            return strategy.run(
+                lambda: trainer.step(model, loss_fn, images, labels)[1]
+            )
+
+        return step
+
+    times = timing.cpu_ms(
+        {"plain": stepper(model), "masked": stepper(masked)}, runs
+    )
+    ratio = times["masked"] / times["plain"]
+    yield "masked / unmasked training step", ratio, "x", 1.2
+
+
+def ablations(runs):
+    """Yields the speed of the oracle against a forward pass per unit."""
+    model, images, labels = _resnet20()
+    loss_fn = losses.CrossEntropy()
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    scorer = scoring.Scorer(masked, graph, oracle.Oracle(), loss_fn)
+    units = int(graph.prunable.sum())
+
+    @tf.function
+    def forward():
+        return loss_fn(labels, masked(images, training=False))
+
+    @tf.function
+    def ablate():
+        return scorer.pass_over(images, labels)
+
+    def forward_per_unit():
+        for _ in range(units):
+            forward()
+
+    times = timing.cpu_ms(
+        {"forward": forward_per_unit, "oracle": ablate},
+        max(1, runs // 2),
+    )
+    ratio = times["oracle"] / times["forward"]
+    name = f"oracle / {units} forward passes, ResNet-20"
+    yield name, ratio, "x", 0.5
+
+
+def speeds(runs):
+    """Yields the CPU times of pruned exports of ResNet-50 beside others."""
+    model = keras.applications.ResNet50(weights=None)
+    graph = tracing.trace(model)
+    every = np.ones(graph.num_units, bool)
+    scores = np.random.default_rng(0).random(graph.num_units)
+
+    def select(budget, **kwargs):
+        return budgets.select(scores, graph, every, budget, **kwargs)
+
+    masks = {"dense": every}
+    for share in SHARES:
+        budget = budgets.Budget(units=share)
+        masks[share] = select(budget, ranking=rankings.uniform_ranking)
+    macs = costs.cost(model, graph, masks[0.5]).macs
+    masks["global"] = select(budgets.Budget(macs=macs), align=16)
+    with tempfile.TemporaryDirectory() as folder:
+        exports = {
+            name: exporting.export(
+                compaction.shrink(model, graph, keep), f"{folder}/{name}"
+            )
+            for name, keep in masks.items()
+        }
+        exports = {name: serving.load(path) for name, path in exports.items()}
+        times = speed.compare(exports, runs=runs)
+    for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
+
+        def ratio(name, other):
+            one, two = (times[each][size].cpu_ms for each in (name, other))
+            return one.median / two.median
+
+        batch = f"ResNet-50, batch of {size}"
+        yield f"{batch}: half / all units", ratio(0.5, "dense"), "x", limit
+        name = f"{batch}: global, aligned / half"
+        yield name, ratio("global", 0.5), "x", 1.05
+        slowest = max(ratio(share, "dense") for share in SHARES)
+        yield f"{batch}: slowest of 10 .. 90 % / all", slowest, "x", 1.0
+
+
+def _added(masked):
+    """Returns the peak of the added memory as a multiple of the weights."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    _compacting(keras.Sequential([keras.Input([1]), keras.layers.Dense(1)]))()
+    model = keras.applications.ResNet50(weights=None)
+    compact = _compacting(model, masked)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # Else what was freed could be used again.
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # Forgets the peak.
+    before = _memory("VmRSS")
+    compact()
+    return (_memory("VmHWM") - before) / (4 * model.count_params())
+
+
+def _compacting(model, masked=False):
+    """Returns a function that compacts a model, masked before if so."""
+    graph = tracing.trace(model)
+    keep = _half(graph)
+    if not masked:
+        return lambda: compaction.compact(model, graph, keep)
+    model = masking.mask_model(model, graph)
+    masking.set_mask(model, graph, keep)
+    return lambda: compaction.compact(model)
+
+
+def _memory(field):
+    """Returns a number of bytes of the present process, which Linux keeps."""
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    (found,) = (line for line in lines if line.startswith(field))
+    return int(found.split()[1]) * 1024
+
+
+def _resnet20():
+    model = models.resnet20()
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((BATCH_SIZE, 32, 32, 3))
+    labels = rng.integers(0, 10, BATCH_SIZE)
+    return model, tf.constant(images, tf.float32), tf.constant(labels)
+
+
+def _half(graph):
+    keep = np.ones(graph.num_units, bool)
+    keep[np.flatnonzero(graph.prunable)[::2]] = False
+    return keep
+
+
+PARTS = {
+    part.__name__: part
+    for part in (
+        compacting,
+        proving,
+        depths,
+        memory,
+        scores,
+        masks,
+        ablations,
+        speeds,
+    )
+}
