@@ -28,6 +28,7 @@ from tfprune import evaluation
 from tfprune import exporting
 from tfprune import journal
 from tfprune import losses
+from tfprune import replicas
 from tfprune import report
 from tfprune import serving
 from tfprune import training
@@ -750,6 +751,14 @@ def test_wrong_argument_is_refused(tmp_path, name, value, message):
     settings = {"output_dir": tmp_path / "run", name: value}
     with pytest.raises(ValueError, match=message):
         tiny_run.run(settings.pop("output_dir"), **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_latency_is_refused_on_several_machines(tmp_path, monkeypatch):
+    monkeypatch.setattr(replicas, "count_workers", lambda: 2)
+    method = tiny_run.method(budget=budgets.Budget(latency_ms=0.5))
+    with pytest.raises(ValueError, match="one machine, .* with 2 workers"):
+        tiny_run.run(tmp_path / "run", method=method)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -23,6 +23,24 @@ def test_unknown_strategy_is_refused():
         replicas.make_strategy("tpu")
 
 
+@pytest.mark.parametrize(
+    "cluster, count",
+    [({}, 1), ({"worker": ["a:1"]}, 1), ({"worker": ["a:1", "b:1"]}, 2)],
+)
+def test_workers_are_those_of_the_cluster(monkeypatch, cluster, count):
+    assert replicas.count_workers() == 1
+    with strategies.two_replicas().scope():
+        assert replicas.count_workers() == 1
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec(cluster)
+        )
+        extended = tf.distribute.get_strategy().extended
+        monkeypatch.setattr(
+            extended, "_cluster_resolver", resolver, raising=False
+        )
+        assert replicas.count_workers() == count
+
+
 def test_sums_cover_the_parts_of_all_replicas():
     values = np.arange(9, dtype="float32")
     dataset = tf.data.Dataset.from_tensor_slices((values, values**2)).batch(8)

@@ -25,6 +25,13 @@ def make_strategy(name):
     return strategies[name]()
 
 
+def count_workers():
+    """Returns the number of machines of the current strategy."""
+    resolver = tf.distribute.get_strategy().cluster_resolver
+    cluster = resolver.cluster_spec() if resolver else None
+    return cluster.num_tasks("worker") if cluster else 1
+
+
 def distribute(dataset, *replica_fns):
     """Splits every batch of a dataset over the replicas of the strategy.
 

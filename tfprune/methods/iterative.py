@@ -91,6 +91,13 @@ class Iterative(base.Method):
         self.round_steps = round_steps
 
     def check(self, model, dataset, loss_fn):
+        workers = replicas.count_workers()
+        if self.budget.resource == "latency_ms" and workers > 1:
+            raise ValueError(
+                "A latency is measured on one machine, and several would not "
+                f"remove the same units. Received: `latency_ms` with {workers} "
+                "workers. Use the strategy 'mirrored', or limit the `macs`."
+            )
         graph = tracing.trace(model, self.frozen)
         runs.outside_strategy(
             self._selector_of(graph).select,
