@@ -1,5 +1,8 @@
 """Tests for tfprune.replicas."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -59,6 +62,22 @@ def test_sums_cover_the_parts_of_all_replicas():
         ({"inputs": 28, "count": [8]}, 0 + 1 + 4 + 9),  # of the first replica
         ({"inputs": 8, "count": [1]}, 64),
     ]
+
+
+def test_nothing_is_kept_of_a_computation_on_one_replica():
+    kept = []
+    dataset = tf.data.Dataset.from_tensors(([2.0], [3.0]))
+
+    def both(inputs, labels):
+        kept.append(weakref.ref(inputs.graph))
+        total = replicas.sum_over_replicas([inputs])
+        return total, replicas.gather_over_replicas(labels)
+
+    batches, function = replicas.distribute(dataset, both)
+    assert [function(batch) for batch in batches] == [([2.0], [3.0])]
+    del both, batches, function
+    gc.collect()
+    assert kept[0]() is None
 
 
 def test_nothing_sums_to_nothing():

@@ -83,15 +83,29 @@ def gather(batch):
 
 def sum_over_replicas(values):
     """Returns the sums of a nest of tensors; in replica context."""
-    if not tf.nest.flatten(values):
-        return values
     replica = tf.distribute.get_replica_context()
+    if not tf.nest.flatten(values) or _is_alone(replica):
+        return values
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def gather_over_replicas(values):
+    """Returns a tensor with the rows of all replicas; in replica context."""
+    replica = tf.distribute.get_replica_context()
+    return values if _is_alone(replica) else replica.all_gather(values, axis=0)
 
 
 def count_examples(values):
     """Returns the length of the first axis, a float32 scalar."""
     return tf.cast(tf.shape(values)[0], tf.float32)
+
+
+def _is_alone(replica):
+    """Returns whether there is no other, to communicate with.
+
+    TensorFlow never frees a graph that communicates, nor the weights it reads.
+    """
+    return replica.num_replicas_in_sync == 1
 
 
 def _one_device():

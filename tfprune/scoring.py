@@ -181,11 +181,12 @@ class Scorer:
 
     def _reduced(self, contributions):
         """Returns {name: scores [num_units]} from those of all replicas."""
-        replica = tf.distribute.get_replica_context()
         return {
             name: _float32(
                 f"`reduce` of {name}",
-                self.criteria[name].reduce(replica.all_gather(parts, axis=0)),
+                self.criteria[name].reduce(
+                    replicas.gather_over_replicas(parts)
+                ),
                 [self._graph.num_units],
             )
             for name, parts in contributions.items()
