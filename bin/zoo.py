@@ -5,12 +5,14 @@
 Each model, with random weights and logits as its output, is traced, masked,
 scored, and compacted with 75, 50 and 25 % of its prunable units. The smaller
 models must compute what the masked ones do; the one of 50 % also after it was
-saved and exported. An error ends the command.
+saved and exported. The first model of each family is scored by Taylor
+importance, the others by the norms of their weights. An error ends the command.
 """
 
-import gc
+from concurrent import futures
 import inspect
 import json
+import multiprocessing
 import pathlib
 import tempfile
 import time
@@ -50,7 +52,7 @@ MODELS = flags.DEFINE_list(
     None,
     "Names such as ResNet50,VGG16, whose rows are renewed; all by default.",
 )
-SIZE = flags.DEFINE_integer("size", 224, "Height and width of the images.")
+SIZE = flags.DEFINE_integer("size", 96, "Height and width of the images.")
 DOCS_DIR = flags.DEFINE_string(
     "docs_dir", "docs", "Where zoo.md and zoo.json go."
 )
@@ -92,7 +94,7 @@ class Examined(NamedTuple):
     macs: int
     small_macs: int
     difference: float  # largest, as a share of the largest output
-    seconds: float  # CPU time of all threads
+    seconds: float  # CPU time, of all threads
 
     def cells(self):
         """Returns the cells of its row in the table."""
@@ -137,7 +139,10 @@ def examine(name, size, shares=SHARES):
     masked = masking.mask_model(model, graph)
     proof = verification.Proof(masked, images)
     proof.verify_copy(model)
-    scores = score(masked, graph, images)
+    criteria = [weight_norm.WeightNorm()]
+    if name in first_of_families():
+        criteria.append(taylor.TaylorFO())
+    scores = score(masked, graph, images, criteria)
     differences = []
     for share in shares:
         keep = select(scores, graph, units=share)
@@ -145,7 +150,7 @@ def examine(name, size, shares=SHARES):
         small, figures = compaction.proven(proof)
         _check_cost(small, costs.cost(model, graph, keep))
         differences.append(_relative(**figures))
-    _save_and_export(small, images)
+    _save_and_export(small, proof)
     dense, left = costs.cost(model, graph), costs.cost(model, graph, keep)
     return Examined(
         name=name,
@@ -160,6 +165,12 @@ def examine(name, size, shares=SHARES):
         difference=max(differences),
         seconds=time.process_time() - start,
     )
+
+
+def first_of_families():
+    """Returns the name of the first model in each module."""
+    names = sorted(constructors().items(), reverse=True)
+    return {function.__module__: name for name, function in names}.values()
 
 
 def build(name, **kwargs):
@@ -186,13 +197,12 @@ def build(name, **kwargs):
     return model
 
 
-def score(masked, graph, images):
-    """Returns the Taylor scores of images; those by norm must be finite."""
-    criteria = [weight_norm.WeightNorm(), taylor.TaylorFO()]
+def score(masked, graph, images, criteria):
+    """Returns the scores by the last of some criteria; all must be finite."""
     scores = scoring.score(
         masked, graph, criteria, _dataset(images), losses.CrossEntropy()
     )
-    return scores["TaylorFO"]
+    return scores[criteria[-1].name]
 
 
 def select(scores, graph, **budget):
@@ -231,11 +241,11 @@ def _check_cost(small, cost):
         )
 
 
-def _save_and_export(small, images):
+def _save_and_export(small, proof):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "model.keras")
         exporting.save_keras(small, path)
-        verification.verify(small, keras.models.load_model(path), images)
+        proof.verify(keras.models.load_model(path))
         exporting.export(small, folder)
 
 
@@ -279,22 +289,30 @@ def _checked(names):
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Every argument is a flag. Received: {argv[1:]}.")
+    names = _checked(MODELS.value) or constructors()
+    grid = table.Table(*TITLES)
+    rows = _read() if MODELS.value else {}
+    screen = console.Console(width=140)
+    # TensorFlow does not return all the memory of a model.
+    pool = futures.ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    )
+    with pool, live.Live(grid, console=screen, auto_refresh=False) as view:
+        for name in names:
+            rows[name] = pool.submit(_alone, name, SIZE.value).result()
+            _write(rows)
+            grid.add_row(*rows[name].cells())
+            view.refresh()
+
+
+def _alone(name, size):
+    """Returns the `Examined` of a model that has a process to itself."""
     logging.set_verbosity(logging.ERROR)
     # Each function of a proof runs once: it is not worth to optimise it.
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": True}
     )
-    grid = table.Table(*TITLES)
-    rows = _read() if MODELS.value else {}
-    screen = console.Console(width=140)
-    with live.Live(grid, console=screen, auto_refresh=False) as view:
-        for name in _checked(MODELS.value) or constructors():
-            rows[name] = examine(name, SIZE.value)
-            _write(rows)
-            grid.add_row(*rows[name].cells())
-            view.refresh()
-            keras.backend.clear_session()
-            gc.collect()
+    return examine(name, size)._replace(seconds=time.process_time())
 
 
 if __name__ == "__main__":
