@@ -94,7 +94,7 @@ class Examined(NamedTuple):
     macs: int
     small_macs: int
     difference: float  # largest, as a share of the largest output
-    seconds: float  # CPU time, of all threads
+    seconds: float  # CPU time of the process
 
     def cells(self):
         """Returns the cells of its row in the table."""
@@ -122,6 +122,8 @@ def constructors():
 def examine(name, size, shares=SHARES):
     """Returns the `Examined` of a model that went through all of tfprune.
 
+    It has a process of its own, since TensorFlow keeps some of the memory.
+
     Args:
         name: One of `constructors`.
         size: Height and width of the images.
@@ -132,7 +134,17 @@ def examine(name, size, shares=SHARES):
         ExportError: The same for the exported one.
         RuntimeError: If a cost is not that of the small model.
     """
-    start = time.process_time()
+    context = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_examine, name, size, shares).result()
+
+
+def _examine(name, size, shares):
+    logging.set_verbosity(logging.ERROR)
+    # Each function of a proof runs once: it is not worth to optimise it.
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
     model = build(name, input_shape=(size, size, 3))
     images = verification.random_inputs(model)
     graph = tracing.trace(model)
@@ -163,7 +175,7 @@ def examine(name, size, shares=SHARES):
         macs=dense.macs,
         small_macs=left.macs,
         difference=max(differences),
-        seconds=time.process_time() - start,
+        seconds=time.process_time(),
     )
 
 
@@ -293,26 +305,12 @@ def main(argv):
     grid = table.Table(*TITLES)
     rows = _read() if MODELS.value else {}
     screen = console.Console(width=140)
-    # TensorFlow does not return all the memory of a model.
-    pool = futures.ProcessPoolExecutor(
-        1, multiprocessing.get_context("spawn"), max_tasks_per_child=1
-    )
-    with pool, live.Live(grid, console=screen, auto_refresh=False) as view:
+    with live.Live(grid, console=screen, auto_refresh=False) as view:
         for name in names:
-            rows[name] = pool.submit(_alone, name, SIZE.value).result()
+            rows[name] = examine(name, SIZE.value)
             _write(rows)
             grid.add_row(*rows[name].cells())
             view.refresh()
-
-
-def _alone(name, size):
-    """Returns the `Examined` of a model that has a process to itself."""
-    logging.set_verbosity(logging.ERROR)
-    # Each function of a proof runs once: it is not worth to optimise it.
-    tf.config.optimizer.set_experimental_options(
-        {"disable_meta_optimizer": True}
-    )
-    return examine(name, size)._replace(seconds=time.process_time())
 
 
 if __name__ == "__main__":
