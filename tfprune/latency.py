@@ -36,7 +36,7 @@ class Latency:
         digits: Decimal places that are told of an amount.
     """
 
-    digits = 3
+    digits = 5
 
     def __init__(self, graph, batch_size, threads, path):
         self.groups = graph.groups

@@ -1,5 +1,7 @@
 """The selection of the units of a graph that stay within a budget."""
 
+import math
+
 import numpy as np
 
 from tfprune import checks
@@ -55,7 +57,7 @@ class Selector:
         self._gauge = _gauge(graph, budget)
         self.resource = budget.resource
         self.dense = self._gauge.measured(np.ones(graph.num_units, bool))
-        self.target = budget.target(self.dense)
+        self.target = round(budget.target(self.dense), self._gauge.digits)
 
     def select(self, scores, keep):
         """Returns the units that stay, bool [num_units].
@@ -69,12 +71,13 @@ class Selector:
         """
         keep, amount = self.nearest(scores, keep)
         if not self._meets(amount, self._tolerance):
+            share = math.ceil(amount / self.dense * 1e4) / 1e4
             raise ValueError(
                 f"The budget of {self.target} {self.resource} cannot be met "
                 f"with {self._settings}, nor what is at most "
                 f"{self._tolerance:.0%} below. The nearest reachable is "
-                f"{amount} of {self.dense}. Take it as the budget, or give the "
-                "Budget a larger `tolerance`."
+                f"{amount} of {self.dense}, a share of {share:.4f}. Take it as "
+                "the budget, or give the Budget a larger `tolerance`."
             )
         return keep
 
