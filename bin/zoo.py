@@ -186,7 +186,7 @@ def first_of_families():
 
 
 def build(name, **kwargs):
-    """Returns a model whose weights show what leaks through a mask.
+    """Returns a model, the same each time, that shows what leaks from masks.
 
     Batch normalisation is given the statistics of random images, so that no
     signal vanishes or grows, however deep the model is.
@@ -195,6 +195,7 @@ def build(name, **kwargs):
         name: One of `constructors`.
         **kwargs: Arguments of it.
     """
+    keras.utils.set_random_seed(0)
     logits = {"weights": None, "classifier_activation": None}
     model = constructors()[name](**logits, **kwargs)
     rng = np.random.default_rng(0)
@@ -204,8 +205,8 @@ def build(name, **kwargs):
             if variable is not None:
                 variable.assign(rng.uniform(low, high, variable.shape))
     if batch_norm.moving_statistics(model):
-        data = _dataset(verification.random_inputs(model, seed=1))
-        batch_norm.reestimate(model, data, 1)
+        images = verification.random_inputs(model, batch_size=8, seed=1)
+        batch_norm.reestimate(model, _dataset(images), 1)
     return model
 
 
