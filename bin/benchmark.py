@@ -4,10 +4,10 @@
         savedmodels/lenet_digits_taylor
     python bin/benchmark.py
 
-A path is a `.keras` file, a SavedModel, or the folder of a run. All models,
-and all parts, take turns; times are medians, with the first and third quartile.
-CPU time is that of all threads of the process. The parts of tfprune are shown
-beside what each is held to.
+A path is a `.keras` file, a SavedModel, or the folder of a run. Models take
+turns, and so does what a part compares; times are medians, with the first and
+third quartile. CPU time is that of all threads of the process. The parts of
+tfprune are shown beside what each is held to.
 """
 
 import itertools
@@ -30,7 +30,7 @@ THREADS = flags.DEFINE_integer(
     "threads", 1, "Threads of TensorFlow.", lower_bound=1
 )
 RUNS = flags.DEFINE_integer(
-    "runs", 7, "Runs of each measurement.", lower_bound=1
+    "runs", 7, "Runs of each time that is measured.", lower_bound=1
 )
 PARTS = flags.DEFINE_multi_enum(
     "parts", list(parts.PARTS), list(parts.PARTS), "What to measure of tfprune."

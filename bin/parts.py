@@ -9,23 +9,17 @@ import ctypes
 import gc
 import multiprocessing
 import pathlib
-import tempfile
 
+import exports
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfprune import budgets
 from tfprune import compaction
-from tfprune import costs
-from tfprune import exporting
 from tfprune import losses
 from tfprune import masking
 from tfprune import models
-from tfprune import rankings
 from tfprune import scoring
-from tfprune import serving
-from tfprune import speed
 from tfprune import timing
 from tfprune import tracing
 from tfprune import training
@@ -35,7 +29,6 @@ from tfprune.criteria import taylor
 from tfprune.criteria import weight_norm
 
 BATCH_SIZE = 64  # images
-SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
 
 
 def compacting(runs):
@@ -81,11 +74,10 @@ def depths(runs):
     yield name, ratio, "x", round(1.2 * longer, 1)
 
 
-def memory(runs):
+def memory(unused_runs):
     """Yields the memory that compacting ResNet-50 adds to a fresh process."""
-    del runs  # One tells: the memory hardly varies.
+    context = multiprocessing.get_context("spawn")
     for name, masked in (("masked", True), ("plain", False)):
-        context = multiprocessing.get_context("spawn")
         with futures.ProcessPoolExecutor(1, context) as process:
             added = process.submit(_added, masked).result()
         yield f"memory to compact a {name} ResNet-50 / weights", added, "x", 2.5
@@ -176,68 +168,6 @@ def ablations(runs):
     yield name, ratio, "x", 0.5
 
 
-def speeds(runs):
-    """Yields the CPU times of pruned exports of ResNet-50 beside others."""
-    model = keras.applications.ResNet50(weights=None)
-    graph = tracing.trace(model)
-    every = np.ones(graph.num_units, bool)
-    scores = np.random.default_rng(0).random(graph.num_units)
-
-    def select(budget, **kwargs):
-        return budgets.select(scores, graph, every, budget, **kwargs)
-
-    masks = {"dense": every}
-    for share in SHARES:
-        budget = budgets.Budget(units=share)
-        masks[share] = select(budget, ranking=rankings.uniform_ranking)
-    macs = costs.cost(model, graph, masks[0.5]).macs
-    masks["global"] = select(budgets.Budget(macs=macs), align=16)
-    times = _exported(model, graph, masks, speed.BATCH_SIZES, runs)
-    for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
-
-        def ratio(name, other):
-            one, two = (times[each][size].cpu_ms for each in (name, other))
-            return one.median / two.median
-
-        batch = f"ResNet-50, batch of {size}"
-        yield f"{batch}: half / all units", ratio(0.5, "dense"), "x", limit
-        name = f"{batch}: global, aligned / half"
-        yield name, ratio("global", 0.5), "x", 1.05
-        slowest = max(ratio(share, "dense") for share in SHARES)
-        yield f"{batch}: slowest of 10 .. 90 % / all", slowest, "x", 1.0
-
-
-def latencies(runs):
-    """Yields what exports chosen by latency take, as shares of the budgets."""
-    for name in ("MobileNetV2", "ResNet50"):
-        model = getattr(keras.applications, name)(weights=None)
-        graph = tracing.trace(model)
-        every = np.ones(graph.num_units, bool)
-        scores = np.random.default_rng(0).random(graph.num_units)
-        masks = {1.0: every}
-        for share in (0.7, 0.5):
-            budget = budgets.Budget(latency_ms=share)
-            masks[share] = budgets.select(scores, graph, every, budget)
-        times = _exported(model, graph, masks, [1], 3 * runs)
-        dense, *others = ((x, t[1].cpu_ms.median) for x, t in times.items())
-        for share, milliseconds in others:
-            used = milliseconds / (share * dense[1])
-            yield f"{name}, of a latency budget of {share:.0%}", used, "x", 1.0
-
-
-def _exported(model, graph, masks, batch_sizes, runs):
-    """Returns the times of the exports of a model at {name: mask}."""
-    with tempfile.TemporaryDirectory() as folder:
-        exports = {
-            name: exporting.export(
-                compaction.shrink(model, graph, keep), f"{folder}/{name}"
-            )
-            for name, keep in masks.items()
-        }
-        exports = {name: serving.load(path) for name, path in exports.items()}
-        return speed.compare(exports, batch_sizes, runs)
-
-
 def _added(masked):
     """Returns the peak of the added memory as a multiple of the weights."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -295,7 +225,7 @@ PARTS = {
         scores,
         masks,
         ablations,
-        speeds,
-        latencies,
+        exports.speeds,
+        exports.latencies,
     )
 }

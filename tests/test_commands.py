@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import types
@@ -438,6 +439,16 @@ def test_benchmark_compares_models(run, tmp_path, monkeypatch):
     rows = [line for line in out.splitlines() if "(" in line]
     assert len(rows) == 6
     assert rows[0].count(" 1.000 ") == rows[3].count(" 1.000 ") == 2
+
+
+def test_benchmark_measures_parts_of_tfprune(run, monkeypatch):
+    for name in ("intra", "inter"):
+        setter = f"set_{name}_op_parallelism_threads"
+        monkeypatch.setattr(tf.config.threading, setter, lambda _: None)
+    code, out, err = run(benchmark, "--parts=depths", "--runs=1")
+    assert (code, err) == (0, "")
+    (row,) = (line for line in out.splitlines() if "ResNet-152" in line)
+    assert re.search(r"\d\.\d\d x │ +3\.50 x", row)
 
 
 def test_benchmark_needs_models_that_exist(run, monkeypatch):

@@ -364,11 +364,11 @@ def test_weights_are_constants_that_are_counted(tmp_path):
     assert stored < 1000
 
 
-def test_weights_of_a_model_too_large_for_a_graph_stay_variables(
+def test_weights_of_a_large_model_stay_variables(
     tmp_path, monkeypatch
 ):
     model = small_dense()
-    monkeypatch.setattr(serving, "GRAPH_BYTES", 4 * model.count_params() - 1)
+    monkeypatch.setattr(serving, "CONSTANT_BYTES", 4 * model.count_params() - 1)
     path = exporting.export(model, tmp_path)
     loaded = tf.saved_model.load(path)
     variables = loaded.signatures["serving_default"].variables

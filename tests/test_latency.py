@@ -131,6 +131,21 @@ def test_budget_that_the_finished_model_cannot_meet(counted, table):
         budgets.select(scores, graph, everything(graph), budget)
 
 
+def test_nearest_latency_below_a_millisecond_is_a_share(counted, table):
+    inputs = keras.Input((8,))
+    x = layers.Dense(8, name="wide")(inputs)  # 64 + 80 products
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(10)(x)))
+    scores = graph.layer_units("wide")[-1] - np.arange(graph.num_units)
+
+    def select(share):
+        budget = budgets.Budget(latency_ms=share, table=table)
+        return budgets.select(scores, graph, everything(graph), budget)
+
+    with pytest.raises(ValueError, match="0.018 of 0.144, a share of 0.125. T"):
+        select(0.01)
+    assert graph.num_units - select(0.125).sum() == 7
+
+
 def test_sizes_must_be_known(counted, table):
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, zoo.head(zoo.conv(inputs, 5)))

@@ -26,14 +26,24 @@ def test_unknown_strategy_is_refused():
         replicas.make_strategy("tpu")
 
 
-@pytest.mark.parametrize(
-    "cluster, count",
-    [({}, 1), ({"worker": ["a:1"]}, 1), ({"worker": ["a:1", "b:1"]}, 2)],
-)
-def test_workers_are_those_of_the_cluster(monkeypatch, cluster, count):
+def test_one_machine_is_one_worker():
     assert replicas.count_workers() == 1
     with strategies.two_replicas().scope():
         assert replicas.count_workers() == 1
+
+
+@pytest.mark.parametrize(
+    "cluster, count",
+    [
+        ({}, 1),
+        ({"worker": ["a:1"]}, 1),
+        ({"worker": ["a:1", "b:1"]}, 2),
+        ({"chief": ["a:1"]}, 1),
+        ({"chief": ["a:1"], "worker": ["b:1"], "evaluator": ["c:1"]}, 2),
+    ],
+)
+def test_workers_are_those_of_the_cluster(monkeypatch, cluster, count):
+    with strategies.two_replicas().scope():
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec(cluster)
         )

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import zoo
 from tfprune import compaction
@@ -30,15 +31,48 @@ def test_verification_measures_the_difference():
     np.testing.assert_allclose(exact["max_abs_output"], largest, rtol=1e-6)
 
 
-def test_proof_follows_the_masks():
-    model, graph, keep = half()
+@keras.saving.register_keras_serializable()
+class Counted(layers.ReLU):
+    calls = []
+
+    def call(self, inputs):
+        self.calls.append(self.name)
+        return super().call(inputs)
+
+
+def test_proof_follows_the_masks_of_a_model_it_traced_once():
+    inputs = keras.Input((8, 8, 3))
+    x = Counted(name="counted")(zoo.conv(zoo.conv(inputs, 6), 4))
+    model = keras.Model(inputs, zoo.head(x))
+    graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     proof = verification.Proof(masked)
     proof.verify_copy(model)
-    masking.set_mask(masked, graph, keep)
-    with pytest.raises(verification.VerificationError):
+    for unit in np.flatnonzero(graph.prunable)[:3]:
+        masking.set_mask(masked, graph, np.arange(graph.num_units) != unit)
+        small = compaction.shrink(
+            masked,
+            masking.trace_masked(masked),
+            masking.get_mask(masked, graph),
+        )
+        Counted.calls.clear()
+        proof.verify(small)
+        assert Counted.calls == ["counted"]  # of the small model
+    with pytest.raises(
+        verification.VerificationError, match="The model must compute what its"
+    ):
         proof.verify_copy(model)
-    proof.verify(compaction.shrink(model, graph, keep))
+
+
+def test_models_are_compared_on_sparse_inputs():
+    inputs = keras.Input((4,), sparse=True)
+    x = layers.Dense(6, activation="relu")(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    graph = tracing.trace(model)
+    keep = zoo.random_keep(graph, 0)
+    sparse = tf.sparse.from_dense(np.eye(4, dtype="float32"))
+    small = compaction.compact(model, graph, keep, verify_on=sparse)
+    assert small.count_params() < model.count_params()
 
 
 @pytest.mark.parametrize("place", [1, 3, -1])

@@ -63,7 +63,8 @@ def proven(proof):
         `(small, figures)`, the figures those of `verify`.
 
     Raises:
-        VerificationError: As for `verify`.
+        ValueError: As for `compact`.
+        VerificationError: The same.
     """
     graph = masking.trace_masked(proof.masked)
     small = shrink(proof.masked, graph, masking.get_mask(proof.masked, graph))

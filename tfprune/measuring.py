@@ -22,7 +22,8 @@ class Store:
         self._threads = threads
         self._machine = (
             f"{platform.node()} {platform.platform()}, {os.cpu_count()} CPUs, "
-            f"TensorFlow {tf.__version__}, threads: {threads}"
+            f"TensorFlow {tf.__version__}, threads: {threads}, "
+            f"constants of {serving.CONSTANT_BYTES} bytes"
         )
         self._rows = self._read().get(self._machine, {})
 

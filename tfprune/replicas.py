@@ -28,8 +28,8 @@ def make_strategy(name):
 def count_workers():
     """Returns the number of machines of the current strategy."""
     resolver = tf.distribute.get_strategy().cluster_resolver
-    cluster = resolver.cluster_spec() if resolver else None
-    return cluster.num_tasks("worker") if cluster else 1
+    tasks = resolver.cluster_spec().as_dict() if resolver else {}
+    return sum(len(tasks.get(job, ())) for job in ("chief", "worker")) or 1
 
 
 def distribute(dataset, *replica_fns):

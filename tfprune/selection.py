@@ -71,13 +71,16 @@ class Selector:
         """
         keep, amount = self.nearest(scores, keep)
         if not self._meets(amount, self._tolerance):
-            share = math.ceil(amount / self.dense * 1e4) / 1e4
+            nearest = f"{amount} of {self.dense}"
+            if amount < 1:  # A latency, which a Budget takes as a share.
+                share = math.ceil(1e4 * amount / self.dense) / 1e4
+                nearest += f", a share of {share}"
             raise ValueError(
                 f"The budget of {self.target} {self.resource} cannot be met "
                 f"with {self._settings}, nor what is at most "
                 f"{self._tolerance:.0%} below. The nearest reachable is "
-                f"{amount} of {self.dense}, a share of {share:.4f}. Take it as "
-                "the budget, or give the Budget a larger `tolerance`."
+                f"{nearest}. Take it as the budget, or give the Budget a "
+                "larger `tolerance`."
             )
         return keep
 

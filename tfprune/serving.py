@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 
-GRAPH_BYTES = 2**27
+CONSTANT_BYTES = 2**27  # Above, a dozen copies would be too much memory.
 # The scopes of the constants of a graph that are weights, and other state.
 WEIGHTS, STATES = "frozen_weights/", "frozen_states/"
 
@@ -37,7 +37,7 @@ class Served(NamedTuple):
 def endpoint(model):
     """Returns the inference function of a model, inputs -> {name: output}.
 
-    It holds the weights as they are now, as those of `fixed`.
+    Its weights are those of `fixed`.
 
     Args:
         model: Built Functional or Sequential model.
@@ -121,11 +121,12 @@ def _functional(model):
 
 
 def fixed(model, specs):
-    """Returns the inference function of a model with its present weights.
+    """Returns the inference function of a model, as it is served.
 
-    They are constants, which TensorFlow brings into the order that its kernels
-    read once, and variables at each call. Those of a model of more than 128
-    MiB stay variables, because a constant is kept in about a dozen copies.
+    Its weights are constants of their present values, which TensorFlow brings
+    into the order that its kernels read once, and variables at each call. Those
+    of a model of more than 128 MiB stay variables, and are read at each call,
+    because a constant is kept in about a dozen copies.
 
     Args:
         model: Built Functional or Sequential model.
@@ -144,7 +145,7 @@ def fixed(model, specs):
             return tf.constant(value)
 
     def call(inputs):
-        if size > GRAPH_BYTES:
+        if size > CONSTANT_BYTES:
             return model(inputs, training=False)
         constants = keras.tree.map_structure(constant, variables, values)
         outputs, _ = model.stateless_call(*constants, inputs, training=False)

@@ -24,22 +24,31 @@ class VerificationError(Exception):
 class Proof:
     """Compares a masked model, with the masks it has at the time, with others.
 
-    The masked model is traced once, for all its masks.
+    The masked model is traced once, for all its masks and weights; what else
+    changes in its layers after the first comparison is not seen.
+
+    Args:
+        masked: A masked model.
+        inputs: Inputs of the model, batched. Defaults to two random examples.
+
+    Attributes:
+        masked: The masked model.
     """
 
     def __init__(self, masked, inputs=None):
-        """Initializes it.
-
-        Args:
-            masked: A masked model.
-            inputs: Inputs of the model, batched. Defaults to two random
-                examples.
-        """
         self.masked = masked
         self._inputs = random_inputs(masked) if inputs is None else inputs
 
     def verify(self, small):
-        """Compares the masked model with the compacted one, as `verify`."""
+        """Returns the figures of the function `verify`.
+
+        Args:
+            small: What `compact` made of the masked model.
+
+        Raises:
+            ValueError: As the function `verify` does.
+            VerificationError: The same.
+        """
         rule = "The compacted model must compute what the masked one does"
         return self._compare(small, rule)
 
@@ -54,7 +63,8 @@ class Proof:
             model: What `mask_model` made the masked one of.
 
         Raises:
-            VerificationError: As `verify` does.
+            ValueError: As `verify` does.
+            VerificationError: The same.
         """
         rule = (
             "The model must compute what its graph shows, the calls of its "
@@ -158,7 +168,9 @@ def _check_same_layers(masked, other):
 
 def _traced(model, inputs):
     """Returns a function of no arguments to the outputs, in a flat list."""
-    inputs = tree.map_structure(tf.convert_to_tensor, inputs)
+    inputs = tf.nest.map_structure(
+        tf.convert_to_tensor, inputs, expand_composites=True
+    )
 
     @tf.function
     def run():

@@ -1,0 +1,82 @@
+"""The times of exported models, beside what each is held to.
+
+They are parts as those of `parts`.
+"""
+
+import tempfile
+
+import keras
+import numpy as np
+
+from tfprune import budgets
+from tfprune import compaction
+from tfprune import costs
+from tfprune import exporting
+from tfprune import rankings
+from tfprune import serving
+from tfprune import speed
+from tfprune import tracing
+
+SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
+
+
+def speeds(runs):
+    """Yields the CPU times of pruned exports of ResNet-50 beside others."""
+    model = keras.applications.ResNet50(weights=None)
+    graph = tracing.trace(model)
+    every = np.ones(graph.num_units, bool)
+    scores = np.random.default_rng(0).random(graph.num_units)
+
+    def select(budget, **kwargs):
+        return budgets.select(scores, graph, every, budget, **kwargs)
+
+    masks = {"dense": every}
+    for share in SHARES:
+        budget = budgets.Budget(units=share)
+        masks[share] = select(budget, ranking=rankings.uniform_ranking)
+    macs = costs.cost(model, graph, masks[0.5]).macs
+    masks["global"] = select(budgets.Budget(macs=macs), align=16)
+    times = _exported(model, graph, masks, speed.BATCH_SIZES, runs)
+    for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
+
+        def ratio(name, other):
+            one, two = (times[each][size].cpu_ms for each in (name, other))
+            return one.median / two.median
+
+        batch = f"ResNet-50, batch of {size}"
+        yield f"{batch}: half / all units", ratio(0.5, "dense"), "x", limit
+        name = f"{batch}: global, aligned / half"
+        yield name, ratio("global", 0.5), "x", 1.05
+        slowest = max(ratio(share, "dense") for share in SHARES)
+        yield f"{batch}: slowest of 10 .. 90 % / all", slowest, "x", 1.0
+
+
+def latencies(runs):
+    """Yields what exports chosen by latency take, as shares of the budgets."""
+    for name in ("MobileNetV2", "ResNet50"):
+        model = getattr(keras.applications, name)(weights=None)
+        graph = tracing.trace(model)
+        every = np.ones(graph.num_units, bool)
+        scores = np.random.default_rng(0).random(graph.num_units)
+        masks = {1.0: every}
+        for share in (0.7, 0.5):
+            budget = budgets.Budget(latency_ms=share)
+            masks[share] = budgets.select(scores, graph, every, budget)
+        times = _exported(model, graph, masks, [1], 3 * runs)
+        dense, *others = ((x, t[1].cpu_ms.median) for x, t in times.items())
+        for share, milliseconds in others:
+            used = milliseconds / (share * dense[1])
+            yield f"{name}, of a latency budget of {share:.0%}", used, "x", 1.0
+
+
+def _exported(model, graph, masks, batch_sizes, runs):
+    """Returns the times of the exports of a model at {name: mask}."""
+    with tempfile.TemporaryDirectory() as folder:
+        exports = {
+            name: exporting.export(
+                compaction.shrink(model, graph, keep), f"{folder}/{name}"
+            )
+            for name, keep in masks.items()
+        }
+        exports = {name: serving.load(path) for name, path in exports.items()}
+        return speed.compare(exports, batch_sizes, runs)
