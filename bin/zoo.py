@@ -10,7 +10,6 @@ the others by the norms of their weights. An error ends the command.
 """
 
 from concurrent import futures
-import inspect
 import json
 import multiprocessing
 import pathlib
@@ -26,9 +25,9 @@ import numpy as np
 from rich import console
 from rich import live
 from rich import table
+import specimens
 import tensorflow as tf
 
-from tfprune import batch_norm
 from tfprune import budgets
 from tfprune import compaction
 from tfprune import costs
@@ -37,7 +36,6 @@ from tfprune import files
 from tfprune import journal
 from tfprune import losses
 from tfprune import masking
-from tfprune import program
 from tfprune import rankings
 from tfprune import report
 from tfprune import scoring
@@ -45,7 +43,6 @@ from tfprune import tracing
 from tfprune import verification
 from tfprune.criteria import taylor
 from tfprune.criteria import weight_norm
-from tfprune.rules import base
 
 MODELS = flags.DEFINE_list(
     "models",
@@ -57,26 +54,7 @@ DOCS_DIR = flags.DEFINE_string(
     "docs_dir", "docs", "Where zoo.md and zoo.json go."
 )
 
-FAMILIES = (  # One model of each module.
-    "ConvNeXtTiny",
-    "DenseNet121",
-    "EfficientNetB0",
-    "EfficientNetV2B0",
-    "InceptionResNetV2",
-    "InceptionV3",
-    "MobileNet",
-    "MobileNetV2",
-    "MobileNetV3Small",
-    "NASNetMobile",
-    "ResNet50",
-    "ResNet50V2",
-    "VGG16",
-    "VGG19",
-    "Xception",
-)
 SHARES = (0.75, 0.25, 0.5)  # of the prunable units; the last one is shown
-# A new model has biases of 0 and the like, which no leak would show in.
-RANGES = {"gamma": (0.5, 1.5), "beta": (-0.5, 0.5), "bias": (-0.5, 0.5)}
 TITLES = (
     "model",
     "input",
@@ -130,19 +108,13 @@ class Examined(NamedTuple):
         )
 
 
-def constructors():
-    """Returns {name: function} of all models of keras.applications."""
-    found = vars(keras.applications).items()
-    return {name: x for name, x in sorted(found) if inspect.isfunction(x)}
-
-
 def examine(name, size, shares=SHARES):
     """Returns the `Examined` of a model that went through all of tfprune.
 
     It has a process of its own, since TensorFlow keeps some of the memory.
 
     Args:
-        name: One of `constructors`.
+        name: One of `specimens.constructors`.
         size: Height and width of the images.
         shares: Of the prunable units that are kept; the last is shown.
 
@@ -162,14 +134,14 @@ def _examine(name, size, shares):
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": True}
     )
-    model = build(name, input_shape=(size, size, 3))
+    model = specimens.build(name, input_shape=(size, size, 3))
     images = verification.random_inputs(model)
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     proof = verification.Proof(masked, images)
     proof.verify_copy(model)
     criteria = [weight_norm.WeightNorm()]
-    if name in FAMILIES:
+    if name in specimens.FAMILIES:
         criteria.append(taylor.TaylorFO())
     scores = score(masked, graph, images, criteria)
     differences = []
@@ -186,7 +158,7 @@ def _examine(name, size, shares):
         size=size,
         units=graph.num_units,
         prunable=float(graph.prunable.mean()),
-        inner=prunable_inside(graph),
+        inner=specimens.prunable_inside(graph),
         params=dense.params,
         small_params=left.params,
         macs=dense.macs,
@@ -194,31 +166,6 @@ def _examine(name, size, shares):
         difference=max(differences),
         seconds=time.process_time(),
     )
-
-
-def build(name, **kwargs):
-    """Returns a model, the same each time, that shows what leaks from masks.
-
-    Batch normalisation is given the statistics of random images, so that no
-    signal vanishes or grows, however deep the model is.
-
-    Args:
-        name: One of `constructors`.
-        **kwargs: Arguments of it.
-    """
-    keras.utils.set_random_seed(0)
-    logits = {"weights": None, "classifier_activation": None}
-    model = constructors()[name](**logits, **kwargs)
-    rng = np.random.default_rng(0)
-    for layer in program.layers_by_path(model).values():
-        for attribute, (low, high) in RANGES.items():
-            variable = getattr(layer, attribute, None)
-            if variable is not None:
-                variable.assign(rng.uniform(low, high, variable.shape))
-    if batch_norm.moving_statistics(model):
-        images = verification.random_inputs(model, batch_size=8, seed=1)
-        batch_norm.reestimate(model, _dataset(images), 1)
-    return model
 
 
 def score(masked, graph, images, criteria):
@@ -238,13 +185,6 @@ def select(scores, graph, **budget):
         budgets.Budget(**budget),
         ranking=rankings.uniform_ranking,
     )
-
-
-def prunable_inside(graph):
-    """Returns the prunable share of what is neither input nor output."""
-    outer = {base.INPUT, base.OUTPUT}
-    inner = [why for why in graph.reasons if why not in outer]
-    return inner.count(None) / len(inner)
 
 
 def _dataset(images):
@@ -301,10 +241,10 @@ def _markdown(rows):
 
 
 def _checked(names):
-    unknown = set(names or ()) - constructors().keys()
+    unknown = set(names or ()) - specimens.constructors().keys()
     if unknown:
         raise app.UsageError(
-            f"--models must be of {', '.join(constructors())}. "
+            f"--models must be of {', '.join(specimens.constructors())}. "
             f"Received: {', '.join(sorted(unknown))}."
         )
     return names
@@ -313,7 +253,7 @@ def _checked(names):
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Every argument is a flag. Received: {argv[1:]}.")
-    names = _checked(MODELS.value) or constructors()
+    names = _checked(MODELS.value) or specimens.constructors()
     grid = table.Table(*TITLES)
     rows = _read() if MODELS.value else {}
     screen = console.Console(width=140)

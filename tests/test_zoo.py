@@ -21,6 +21,7 @@ from tfprune import verification
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "bin"))
 
+import specimens  # noqa: E402
 import zoo  # noqa: E402
 
 SIZE = 80  # No model takes less than 75.
@@ -48,15 +49,15 @@ def least_prunable(name):
 def test_families_are_those_of_all_models():
     modules = {
         name: function.__module__
-        for name, function in zoo.constructors().items()
+        for name, function in specimens.constructors().items()
     }
     assert len(modules) == 40
-    of_families = [modules[name] for name in zoo.FAMILIES]
+    of_families = [modules[name] for name in specimens.FAMILIES]
     assert sorted(of_families) == sorted(set(modules.values()))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", zoo.constructors())
+@pytest.mark.parametrize("name", specimens.constructors())
 def test_model_is_pruned_saved_and_exported(name):
     found = zoo.examine(name, SIZE, shares=[0.5])
     assert found.inner >= least_prunable(name)
@@ -65,11 +66,11 @@ def test_model_is_pruned_saved_and_exported(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", zoo.FAMILIES)
+@pytest.mark.parametrize("name", specimens.FAMILIES)
 def test_family_meets_budgets_and_is_compacted(name):
-    model = zoo.build(name, input_shape=(SIZE, SIZE, 3))
+    model = specimens.build(name, input_shape=(SIZE, SIZE, 3))
     graph = tracing.trace(model)
-    assert zoo.prunable_inside(graph) >= least_prunable(name)
+    assert specimens.prunable_inside(graph) >= least_prunable(name)
     scores = np.random.default_rng(0).random(graph.num_units)
     every = np.ones(graph.num_units, bool)
     for resource in ("params", "macs"):
@@ -82,20 +83,23 @@ def test_family_meets_budgets_and_is_compacted(name):
     assert costs.cost(small).macs == left
 
 
+def headless(name, size, **kwargs):
+    shape = (size, size, 3)
+    return specimens.build(name, include_top=False, input_shape=shape, **kwargs)
+
+
 def open_sizes(name):
-    return zoo.build(name, include_top=False, input_shape=(None, None, 3))
+    return headless(name, None)
 
 
 def continued(name):
-    shape = (SIZE, SIZE, 3)
-    base = zoo.build(name, include_top=False, input_shape=shape, pooling="avg")
+    base = headless(name, SIZE, pooling="avg")
     return keras.Model(base.input, head(base.output))
 
 
 def nested(name):
-    shape = (SIZE, SIZE, 3)
-    base = zoo.build(name, include_top=False, input_shape=shape, pooling="max")
-    inputs = keras.Input(shape)
+    base = headless(name, SIZE, pooling="max")
+    inputs = keras.Input((SIZE, SIZE, 3))
     return keras.Model(inputs, head(base(inputs)))
 
 
@@ -109,11 +113,11 @@ VARIANTS = itertools.cycle([continued, nested, open_sizes])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, build", zip(zoo.FAMILIES, VARIANTS))
+@pytest.mark.parametrize("name, build", zip(specimens.FAMILIES, VARIANTS))
 def test_variant_of_family_is_compacted(name, build):
     model = build(name)
     graph = tracing.trace(model)
-    assert zoo.prunable_inside(graph) >= least_prunable(name)
+    assert specimens.prunable_inside(graph) >= least_prunable(name)
     if build is not open_sizes:  # Its outputs are all features.
         assert graph.prunable.mean() >= least_prunable(name)
     small = compaction.compact(model, graph, networks.random_keep(graph, 0))
@@ -123,7 +127,7 @@ def test_variant_of_family_is_compacted(name, build):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ConvNeXtTiny", "MobileNetV2", "ResNet50"])
 def test_proof_would_notice_a_single_unit(name):
-    model = zoo.build(name, input_shape=(SIZE, SIZE, 3))
+    model = specimens.build(name, input_shape=(SIZE, SIZE, 3))
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     images = verification.random_inputs(model)
