@@ -25,3 +25,13 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Returns the numbers of threads that TensorFlow was asked to use."""
+    asked = []
+    for name in ("intra", "inter"):
+        setter = f"set_{name}_op_parallelism_threads"
+        monkeypatch.setattr(tf.config.threading, setter, asked.append)
+    return asked

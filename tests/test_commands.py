@@ -417,11 +417,7 @@ def test_process_ends_with_a_message_and_a_code(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_benchmark_compares_models(run, tmp_path, monkeypatch):
-    threads = []
-    for name in ("intra", "inter"):
-        setter = f"set_{name}_op_parallelism_threads"
-        monkeypatch.setattr(tf.config.threading, setter, threads.append)
+def test_benchmark_compares_models(run, tmp_path, threads):
     paths = []
     for channels in (8, 4):
         paths.append(tmp_path / f"{channels}.keras")
@@ -441,20 +437,14 @@ def test_benchmark_compares_models(run, tmp_path, monkeypatch):
     assert rows[0].count(" 1.000 ") == rows[3].count(" 1.000 ") == 2
 
 
-def test_benchmark_measures_parts_of_tfprune(run, monkeypatch):
-    for name in ("intra", "inter"):
-        setter = f"set_{name}_op_parallelism_threads"
-        monkeypatch.setattr(tf.config.threading, setter, lambda _: None)
+def test_benchmark_measures_parts_of_tfprune(run, threads):
     code, out, err = run(benchmark, "--parts=depths", "--runs=1")
     assert (code, err) == (0, "")
     (row,) = (line for line in out.splitlines() if "ResNet-152" in line)
     assert re.search(r"\d\.\d\d x │ +3\.50 x", row)
 
 
-def test_benchmark_needs_models_that_exist(run, monkeypatch):
-    for name in ("intra", "inter"):
-        setter = f"set_{name}_op_parallelism_threads"
-        monkeypatch.setattr(tf.config.threading, setter, lambda _: None)
+def test_benchmark_needs_models_that_exist(run, threads):
     code, _, err = run(benchmark, "nowhere")
     assert code == 1
     assert "A model is a `.keras` file, a SavedModel, or a folder" in err

@@ -364,9 +364,7 @@ def test_weights_are_constants_that_are_counted(tmp_path):
     assert stored < 1000
 
 
-def test_weights_of_a_large_model_stay_variables(
-    tmp_path, monkeypatch
-):
+def test_weights_of_a_large_model_stay_variables(tmp_path, monkeypatch):
     model = small_dense()
     monkeypatch.setattr(serving, "CONSTANT_BYTES", 4 * model.count_params() - 1)
     path = exporting.export(model, tmp_path)

@@ -60,6 +60,7 @@ def test_families_are_those_of_all_models():
 @pytest.mark.parametrize("name", specimens.constructors())
 def test_model_is_pruned_saved_and_exported(name):
     found = zoo.examine(name, SIZE, shares=[0.5])
+    assert found.difference <= 1e-4
     assert found.inner >= least_prunable(name)
     assert found.small_params < 0.6 * found.params
     assert found.small_macs < 0.6 * found.macs
