@@ -3,6 +3,7 @@
 They are parts as those of `parts`.
 """
 
+import contextlib
 import tempfile
 
 import keras
@@ -12,6 +13,7 @@ from tfprune import budgets
 from tfprune import compaction
 from tfprune import costs
 from tfprune import exporting
+from tfprune import measuring
 from tfprune import rankings
 from tfprune import serving
 from tfprune import speed
@@ -37,7 +39,9 @@ def speeds(runs):
         masks[share] = select(budget, ranking=rankings.uniform_ranking)
     macs = costs.cost(model, graph, masks[0.5]).macs
     masks["global"] = select(budgets.Budget(macs=macs), align=16)
-    times = _exported(model, graph, masks, speed.BATCH_SIZES, runs)
+    with _exported(model, graph, masks) as folder:
+        exports = {name: serving.load(f"{folder}/{name}") for name in masks}
+        times = speed.compare(exports, speed.BATCH_SIZES, runs)
     for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
 
         def ratio(name, other):
@@ -63,21 +67,18 @@ def latencies(runs):
         for share in LATENCIES:
             budget = budgets.Budget(latency_ms=share)
             masks[share] = budgets.select(scores, graph, every, budget)
-        times = _exported(model, graph, masks, [1], 3 * runs)
-        medians = {key: each[1].cpu_ms.median for key, each in times.items()}
+        with _exported(model, graph, masks) as folder:
+            (times,) = measuring.timed([folder], 1, 1, 3 * runs, runs)
         for share in LATENCIES:
-            used = medians[share] / (share * medians["dense"])
+            used = times[str(share)] / (share * times["dense"])
             yield f"{name}, of a latency budget of {share:.0%}", used, "x", 1.0
 
 
-def _exported(model, graph, masks, batch_sizes, runs):
-    """Returns the times of the exports of a model at {name: mask}."""
+@contextlib.contextmanager
+def _exported(model, graph, masks):
+    """Gives a folder with the exports of a model at {name: mask}."""
     with tempfile.TemporaryDirectory() as folder:
-        exports = {
-            name: exporting.export(
-                compaction.shrink(model, graph, keep), f"{folder}/{name}"
-            )
-            for name, keep in masks.items()
-        }
-        exports = {name: serving.load(path) for name, path in exports.items()}
-        return speed.compare(exports, batch_sizes, runs)
+        for name, keep in masks.items():
+            small = compaction.shrink(model, graph, keep)
+            exporting.export(small, f"{folder}/{name}")
+        yield folder

@@ -17,11 +17,12 @@ LINES = """
     comparison
     methods measures rounds
     runs
-    scoring budgets training exporting report speed
+    scoring budgets training report
     selection
     latency rankings
     criteria works checks batch_norm figures evaluation identity journal
     compaction stopwatch measuring
+    exporting speed
     verification costs
     masking
     tracing

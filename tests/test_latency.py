@@ -11,6 +11,7 @@ import pytest
 from tests import zoo
 from tfprune import budgets
 from tfprune import costs
+from tfprune import exporting
 from tfprune import latency
 from tfprune import measuring
 from tfprune import stopwatch
@@ -34,16 +35,21 @@ def counted(monkeypatch):
     """Lets a model take 1 ms for 1,000 multiply-accumulates; returns all."""
     seen = []
 
-    def save(models, folder):
-        macs = [costs.cost(model).macs / 1e3 for model in models]
-        seen.extend(macs)
-        pathlib.Path(folder).write_text(json.dumps(macs))
+    def write(model, path):
+        macs = costs.cost(model).macs / 1e3
+        seen.append(macs)
+        path = pathlib.Path(path)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(macs))
 
-    def timed(threads, runs, folders):
-        return [json.loads(pathlib.Path(x).read_text()) for x in folders]
+    def timed(folders, *settings):
+        return [
+            {path.name: json.loads(path.read_text()) for path in each.iterdir()}
+            for each in map(pathlib.Path, folders)
+        ]
 
-    monkeypatch.setattr(measuring, "_save", save)
-    monkeypatch.setattr(measuring, "_timed", timed)
+    monkeypatch.setattr(exporting, "write", write)
+    monkeypatch.setattr(measuring, "timed", timed)
     return seen
 
 
@@ -167,7 +173,7 @@ def test_wider_model_takes_longer_on_this_machine(table):
 
 def test_process_that_fails_says_why(tmp_path):
     with pytest.raises(RuntimeError, match="(?s)process of its own .*absent"):
-        measuring._timed(1, 1, [str(tmp_path / "absent")])
+        measuring.timed([tmp_path / "absent"], 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"machine": 3}'])
@@ -175,7 +181,7 @@ def test_damaged_table_is_refused(table, text):
     table.parent.mkdir()
     table.write_text(text)
     with pytest.raises(ValueError, match="written here. Received.*Delete it"):
-        measuring.Store(table, threads=1)
+        measuring.Store(table, batch_size=1, threads=1)
 
 
 @pytest.mark.parametrize("number, clock", [("1", "cpu_ms"), ("2", "wall_ms")])
@@ -184,6 +190,6 @@ def test_one_thread_is_told_by_cpu_time(monkeypatch, threads, number, clock):
     monkeypatch.setattr(
         stopwatch, "_times", lambda *given: asked.append(given[1:])
     )
-    stopwatch.main(number, "5", "folder")
+    stopwatch.main(number, "3", "5", "folder")
     assert threads == [int(number), int(number)]
-    assert asked == [(5, clock)]
+    assert asked == [(3, 5, clock)]

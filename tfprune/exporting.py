@@ -42,20 +42,39 @@ def export(model, path, version=1):
         ExportError: If the reloaded model and `model` differ.
     """
     target = _target(pathlib.Path(path), version)
+    with files.atomic(target) as partial:
+        endpoint = write(model, partial)
+        inputs = verification.random_inputs(model)
+        expected = endpoint(inputs)
+        del endpoint
+        gc.collect()  # Its constants, before they are loaded once more.
+        _check(serving.load(partial).call(inputs), expected)
+    return target
+
+
+def write(model, path):
+    """Writes the SavedModel `path` without a check.
+
+    Args:
+        model: Built Functional or Sequential model.
+        path: The folder.
+
+    Returns:
+        The endpoint that was written, inputs -> {name: output}.
+
+    Raises:
+        ValueError: If the model or a name cannot be served.
+        OSError: If the folder cannot be written.
+    """
     endpoint = serving.endpoint(model)
-    inputs = verification.random_inputs(model)
-    expected = endpoint(inputs)  # Traces the endpoint, as the archive asks.
+    endpoint.get_concrete_function()  # The archive asks for what is traced.
     archive = keras.export.ExportArchive()
     tables = tf.Module()
     tables.of = model  # Tracked as a layer, its weights would be saved as well.
     archive.track(tables)
     archive.add_endpoint("serve", endpoint)
-    with files.atomic(target) as partial:
-        archive.write_out(partial, verbose=False)
-        del archive, endpoint
-        gc.collect()  # Their constants, before they are loaded once more.
-        _check(serving.load(partial).call(inputs), expected)
-    return target
+    archive.write_out(path, verbose=False)
+    return endpoint
 
 
 def check(model):

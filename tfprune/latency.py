@@ -3,6 +3,7 @@
 import collections
 import itertools
 
+import keras
 from keras import tree
 import numpy as np
 from scipy import interpolate
@@ -12,7 +13,9 @@ from tfprune import works as works_lib
 from tfprune.rules import base
 
 MARGIN = 1.025
-PART_RUNS, MODEL_RUNS = 5, 21  # Samples of each function; the median counts.
+CALL = "call"  # The name of what a call takes that does nothing.
+PART_RUNS = 5  # Samples of each part; the median counts.
+RUNS, PROCESSES = 21, 5  # The same for whole models, and in how many processes.
 SHARES = 0.125, 0.25, 0.5, 1.0  # of the units of each group, where measured
 
 
@@ -41,16 +44,12 @@ class Latency:
     def __init__(self, graph, batch_size, threads, path):
         self.groups = graph.groups
         self._graph = graph
-        self._batch_size = batch_size
-        self._store = measuring.Store(path, threads)
+        self._store = measuring.Store(path, batch_size, threads)
         self._everything = np.ones(graph.num_units, bool)
         parts = [_Part(calls, graph) for calls in _split(graph)]
-        keys = self._measure_parts(parts)
-        self._parts = [
-            part.interpolated([self._store[key] for key in row])
-            for part, row in zip(parts, keys)
-        ]
-        self._line = {0.0: 0.0}  # the time by the sum of the parts
+        self._parts = self._measured_parts(parts)
+        call = self._store[CALL]
+        self._line = {call * len(parts): call}  # the time by the sum of parts
         self._dense = None
         self._dense = self.measured(self._everything)
 
@@ -71,42 +70,41 @@ class Latency:
         Args:
             keep: bool, [num_units].
         """
-        calls = list(zip(self._graph.program.calls, self._graph.nodes))
-        outputs = tree.flatten(self._graph.program.outputs)
-        works = [
-            works_lib.Work(calls, outputs, self._batch_size, each, self._graph)
-            for each in (self._everything, keep)
-        ]
-        key = " ".join(work.key for work in works)
+        dense, small = map(self._work, (self._everything, keep))
+        key, beside = f"{small.key}-{dense.key}", f"{dense.key}-{small.key}"
         if key not in self._store:
-            self._store.measure(
-                [([key + " dense", key], works)], MODEL_RUNS
-            )
-        dense = self._dense or self._store[key + " dense"]
-        amount = dense * self._store[key] / self._store[key + " dense"]
+            pair = {beside: dense.model, key: small.model}
+            self._store.measure([pair], RUNS, PROCESSES)
+        ratio = self._store[key] / self._store[beside]
+        amount = ratio * (self._dense or self._store[beside])
         self._line[float(self._sum(self.groups.widths(keep)))] = amount
         return round(amount, self.digits)
 
     def _sum(self, widths):
         return sum(part(widths) for part in self._parts)
 
-    def _measure_parts(self, parts):
-        """Measures what no table holds; returns the keys of each part."""
-        rows, batches, asked = [], [], set()
-        for part in parts:
-            works = part.works(self._batch_size)
-            rows.append([work.key for work in works])
-            new = {
-                work.key: work
-                for work in works
-                if work.key not in self._store and work.key not in asked
-            }
-            asked |= new.keys()
-            if new:
-                batches.append((list(new), list(new.values())))
-        if batches:
-            self._store.measure(batches, PART_RUNS)
-        return rows
+    def _work(self, keep):
+        """Returns the `Work` of the whole model."""
+        calls = list(zip(self._graph.program.calls, self._graph.nodes))
+        outputs = tree.flatten(self._graph.program.outputs)
+        return works_lib.Work(calls, outputs, keep, self._graph)
+
+    def _measured_parts(self, parts):
+        """Returns functions from widths to the milliseconds of each part.
+
+        Measures what no table holds.
+        """
+        rows = [part.works() for part in parts]
+        batches, known = [], set()
+        for each in [{CALL: _nothing}, *map(_models, rows)]:
+            new = {k: v for k, v in each.items() if k not in self._store}
+            batches.append({k: new[k] for k in new.keys() - known})
+            known |= new.keys()
+        self._store.measure(list(filter(None, batches)), PART_RUNS)
+        return [
+            part.interpolated([self._store[work.key] for work in row])
+            for part, row in zip(parts, rows)
+        ]
 
 
 class _Part:
@@ -124,15 +122,11 @@ class _Part:
             points = [np.ceil(share * full[axis]) for share in SHARES]
             self._points.append(np.unique(points, axis=0).astype(int))
 
-    def works(self, batch_size):
+    def works(self):
         """Returns the `Work` at each point of the grid, in order."""
         return [
             works_lib.Work(
-                self._calls,
-                self._outputs,
-                batch_size,
-                self._mask(point),
-                self._graph,
+                self._calls, self._outputs, self._mask(point), self._graph
             )
             for point in itertools.product(*self._points)
         ]
@@ -174,6 +168,16 @@ class _Part:
                 units = np.flatnonzero(self._graph.groups.of_unit == group)
                 keep[units[width:]] = False
         return keep
+
+
+def _models(works):
+    """Returns {key: function that makes the model} of some `Work`s."""
+    return {work.key: work.model for work in works}
+
+
+def _nothing():
+    """Returns a model that only hands its input on."""
+    return keras.Sequential([keras.Input([1]), keras.layers.Identity()])
 
 
 def _split(graph):

@@ -4,26 +4,34 @@ import json
 import os
 import pathlib
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 
 import tensorflow as tf
 
+from tfprune import exporting
 from tfprune import files
 from tfprune import serving
 
 
 class Store:
-    """What was measured on this machine, {key: milliseconds} in a file."""
+    """What was measured on this machine, {key: milliseconds} in a file.
 
-    def __init__(self, path, threads):
+    Args:
+        path: The JSON file.
+        batch_size: Number of examples in a call.
+        threads: Number of threads of TensorFlow.
+    """
+
+    def __init__(self, path, batch_size, threads):
         self._path = pathlib.Path(path).expanduser()
-        self._threads = threads
+        self._settings = threads, batch_size
         self._machine = (
             f"{platform.node()} {platform.platform()}, {os.cpu_count()} CPUs, "
-            f"TensorFlow {tf.__version__}, threads: {threads}, "
-            f"constants of {serving.CONSTANT_BYTES} bytes"
+            f"TensorFlow {tf.__version__}, exports, batch of {batch_size}, "
+            f"threads: {threads}, constants of {serving.CONSTANT_BYTES} bytes"
         )
         self._rows = self._read().get(self._machine, {})
 
@@ -33,23 +41,28 @@ class Store:
     def __getitem__(self, key):
         return self._rows[key]
 
-    def measure(self, batches, runs):
-        """Measures works and keeps what they take.
+    def measure(self, batches, runs, processes=1):
+        """Measures exports of models and keeps what they take.
 
         Args:
-            batches: Pairs of keys and of the `Work`s that they stand for,
-                which take turns.
-            runs: Samples of each.
+            batches: {key: function that makes a model}s; those of one take
+                turns.
+            runs: Samples of each, in a process.
+            processes: How many measure all, one after the other; the median
+                counts. Defaults to 1.
         """
+        if not batches:
+            return
         with tempfile.TemporaryDirectory() as folder:
             folders = [f"{folder}/{i}" for i in range(len(batches))]
-            for (_, works), each in zip(batches, folders):
-                _save([work.model() for work in works], each)
-            times = _timed(self._threads, runs, folders)
+            for models, each in zip(batches, folders):
+                for key, make in models.items():
+                    exporting.write(make(), f"{each}/{key}")
+            times = timed(folders, *self._settings, runs, processes)
         table = self._read()
         self._rows = table.setdefault(self._machine, {})
-        for (keys, _), row in zip(batches, times):
-            self._rows.update(zip(keys, row))
+        for each in times:
+            self._rows.update(each)
         files.write_text(self._path, json.dumps(table, indent=1))
 
     def _read(self):
@@ -66,32 +79,32 @@ class Store:
             ) from error
 
 
-def _save(models, folder):
-    """Saves models as functions that take turns, with one that does nothing."""
-    module = tf.Module()
-    module.empty = tf.function(
-        lambda x: x, input_signature=[tf.TensorSpec([1], tf.float32)]
-    )
-    module.functions = [_function(model) for model in models]
-    module.variables_of = [
-        function.get_concrete_function().variables
-        for function in module.functions
+def timed(folders, threads, batch_size, runs, processes):
+    """Returns what the exports in each folder take, {name: milliseconds}.
+
+    The placement of a model in memory is that of its process, and so is some
+    of the time that it takes.
+
+    Args:
+        folders: Paths of folders of exports. Those of one take turns.
+        threads: As for a `Store`.
+        batch_size: The same.
+        runs: As for `Store.measure`.
+        processes: The same.
+    """
+    settings = threads, batch_size, runs, *folders
+    measured = [_in_process(*map(str, settings)) for _ in range(processes)]
+    return [
+        {name: statistics.median(x[name] for x in row) for name in row[0]}
+        for row in zip(*measured)
     ]
-    tf.saved_model.save(module, folder)
 
 
-def _function(model):
-    specs = [tf.TensorSpec(x.shape, x.dtype) for x in model.inputs]
-    call = serving.fixed(model, specs)
-    return tf.function(lambda *x: call(list(x)), input_signature=specs)
-
-
-def _timed(threads, runs, folders):
-    """Returns what the functions in folders take, in a process of its own."""
-    command = [sys.executable, "-m", "tfprune.stopwatch"]
+def _in_process(*arguments):
+    """Returns what `stopwatch` writes, in a process of its own."""
     paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
-        [*command, str(threads), str(runs), *folders],
+        [sys.executable, "-m", "tfprune.stopwatch", *arguments],
         env=os.environ | paths,
         capture_output=True,
         text=True,

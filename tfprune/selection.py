@@ -167,8 +167,13 @@ class Selector:
         return (1 - tolerance) * self.target <= amount <= self.target
 
     def _distance(self, amount):
-        """Returns a key that is least for the nearest, first those within."""
-        return amount > self.target, abs(amount - self.target)
+        """Returns a key that is least for the nearest, first those within.
+
+        It is the nearest to the middle of what is accepted, for a measurement
+        is not exact.
+        """
+        middle = (1 - self._near / 2) * self.target
+        return amount > self.target, abs(amount - middle)
 
 
 def _gauge(graph, budget):

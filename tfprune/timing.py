@@ -25,9 +25,8 @@ class Times(NamedTuple):
 def measure(functions, runs=20):
     """Returns the times of functions, measured in turn: A B A B ...
 
-    Every function is warmed up first. A sample repeats its function as often
-    as the fastest one needs for five milliseconds of wall time, the same for
-    all.
+    A sample repeats its function for at least five milliseconds of wall time,
+    after a call that brings what it needs back into the caches.
 
     Args:
         functions: {name: function without arguments}. A call must return only
@@ -45,13 +44,11 @@ def measure(functions, runs=20):
             "Timing needs at least one function and one run. Received: "
             f"functions={sorted(functions)}, runs={runs}."
         )
-    for function in functions.values():
-        function()
-    repeats = _repeats(functions.values())
+    repeats = {name: _repeats(call) for name, call in functions.items()}
     samples = {name: [] for name in functions}
     for _ in range(runs):
         for name, function in functions.items():
-            samples[name].append(_sample(function, repeats))
+            samples[name].append(_sample(function, repeats[name]))
     return {
         name: Times(*map(_spread, zip(*rows)))
         for name, rows in samples.items()
@@ -72,16 +69,17 @@ def cpu_ms(functions, runs=20):
     return {name: each.cpu_ms.median for name, each in times.items()}
 
 
-def _repeats(functions):
-    """Returns how often the fastest function fits into a sample, rounded up."""
+def _repeats(function):
+    """Returns how often a function fits into a sample, rounded up."""
     repeats = 1
-    while min(_sample(f, repeats)[1] * repeats for f in functions) < SAMPLE_MS:
+    while _sample(function, repeats)[1] * repeats < SAMPLE_MS:
         repeats *= 2
     return repeats
 
 
 def _sample(function, repeats):
     """Returns the milliseconds of CPU and of wall time that a call takes."""
+    function()
     before = time.process_time(), time.perf_counter()
     for _ in range(repeats):
         function()

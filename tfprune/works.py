@@ -15,10 +15,9 @@ from tfprune.rules import base
 class Work:
     """Some calls of a graph at a mask: a model, with weights of no meaning."""
 
-    def __init__(self, calls, outputs, batch_size, keep, graph):
+    def __init__(self, calls, outputs, keep, graph):
         self._calls = calls
         self._outputs = outputs
-        self._batch_size = batch_size
         self._first = graph.node_of
         self._keep = keep
         self._inputs = {}  # by `id` of a tensor: its shape and type
@@ -28,8 +27,7 @@ class Work:
             for tensor, units, shape in arrays:
                 if id(tensor) not in made:
                     kept = _kept_shape(self._stays(units), shape)
-                    lengths = batch_size, *kept
-                    self._inputs[id(tensor)] = lengths, tensor.dtype
+                    self._inputs[id(tensor)] = kept, tensor.dtype
             made |= {id(tensor) for tensor in call.outputs}
 
     @property
@@ -55,7 +53,7 @@ class Work:
     def model(self):
         """Returns the `keras.Model`."""
         values = {
-            name: keras.Input(batch_shape=shape, dtype=dtype)
+            name: keras.Input(shape, dtype=dtype)
             for name, (shape, dtype) in self._inputs.items()
         }
         inputs, layers = list(values.values()), {}
@@ -70,7 +68,9 @@ class Work:
             return layers[call.layer](*args, **kwargs)
 
         program.replay([call for call, _ in self._calls], values, run)
-        return keras.Model(inputs, [values[id(x)] for x in self._outputs])
+        outputs = [values[id(x)] for x in self._outputs]
+        names = map("output_{}".format, range(len(outputs)))
+        return keras.Model(inputs, dict(zip(names, outputs)))
 
     def _config(self, layer):
         return compaction.resized(self._first[layer], self._stays)
