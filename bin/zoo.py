@@ -5,8 +5,10 @@
 Each model, with random weights and logits as its output, is traced, masked,
 scored, and compacted with 75, 50 and 25 % of its prunable units. The smaller
 models must compute what the masked ones do; the one of 50 % also after it was
-saved and exported. A small model of each family is scored by Taylor importance,
-the others by the norms of their weights. An error ends the command.
+saved and exported. Half of the units, weights or multiply-accumulates, with all
+layers in one ranking, must be left within 1 %. A small model of each family is
+scored by Taylor importance, the others by the norms of their weights. An error
+ends the command.
 """
 
 from concurrent import futures
@@ -121,7 +123,8 @@ def examine(name, size, shares=SHARES):
     Raises:
         VerificationError: If a model does not compute what it must.
         ExportError: The same for the exported one.
-        RuntimeError: If a cost is not that of the small model.
+        RuntimeError: If a cost is not that of the small model, or a budget is
+            not met.
     """
     context = multiprocessing.get_context("spawn")
     with futures.ProcessPoolExecutor(1, context) as pool:
@@ -140,6 +143,7 @@ def _examine(name, size, shares):
     if name in specimens.FAMILIES:
         criteria.append(taylor.TaylorFO())
     scores = score(masked, graph, images, criteria)
+    _check_budgets(scores, model, graph)
     differences = []
     for share in shares:
         keep = select(scores, graph, units=share)
@@ -172,15 +176,11 @@ def score(masked, graph, images, criteria):
     return scores[criteria[-1].name]
 
 
-def select(scores, graph, **budget):
-    """Returns what stays within a budget, the same share of every layer."""
-    return budgets.select(
-        scores,
-        graph,
-        np.ones(graph.num_units, bool),
-        budgets.Budget(**budget),
-        ranking=rankings.uniform_ranking,
-    )
+def select(scores, graph, ranking=rankings.uniform_ranking, **budget):
+    """Returns what stays within a budget, by default the same share of all."""
+    every = np.ones(graph.num_units, bool)
+    budget = budgets.Budget(**budget)
+    return budgets.select(scores, graph, every, budget, ranking=ranking)
 
 
 def _dataset(images):
@@ -190,6 +190,23 @@ def _dataset(images):
 
 def _relative(max_abs_difference, max_abs_output):
     return max_abs_difference / max_abs_output
+
+
+def _check_budgets(scores, model, graph):
+    """Raises an error if half of a resource is not met within 1 %."""
+
+    def amounts(keep):
+        cost = costs.cost(model, graph, keep)
+        return {"units": (keep & graph.prunable).sum(), **cost._asdict()}
+
+    for name, dense in amounts(np.ones(graph.num_units, bool)).items():
+        keep = select(scores, graph, rankings.global_ranking, **{name: 0.5})
+        left = amounts(keep)[name]
+        if not 0.99 * (dense // 2) <= left <= dense // 2:
+            raise RuntimeError(
+                "A budget must be met within 1 %. "
+                f"Received: {left} of {dense} {name}."
+            )
 
 
 def _check_cost(small, cost):

@@ -14,6 +14,8 @@ from tfprune import costs
 from tfprune import exporting
 from tfprune import latency
 from tfprune import measuring
+from tfprune import rankings
+from tfprune import selection
 from tfprune import stopwatch
 from tfprune import tracing
 
@@ -134,6 +136,23 @@ def test_budget_that_the_finished_model_cannot_meet(counted, table):
     budget = budgets.Budget(latency_ms=1, table=table)
     with pytest.raises(ValueError, match="of 1 latency_ms cannot .* is 13.8"):
         budgets.select(scores, graph, everything(graph), budget)
+
+
+def test_run_that_cannot_meet_its_budget_is_warned(counted, table, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(selection.logging, "warning", warnings.append)
+    graph = tracing.trace(network())
+    scores = np.random.default_rng(0).random(graph.num_units)
+    keep = everything(graph)
+    for share in (0.5, 0.001):
+        budget = budgets.Budget(latency_ms=share, table=table)
+        selector = selection.Selector(
+            graph, budget, 1, rankings.global_ranking, 1.0, 1
+        )
+        keep = selector.nearest(scores, keep)
+    (warning,) = warnings
+    assert "cannot be met" in warning and "nearest reachable is" in warning
+    assert not keep.all()
 
 
 def test_nearest_latency_below_a_millisecond_is_a_share(counted, table):

@@ -1,7 +1,6 @@
 """Tests for bin/zoo.py: all models of keras.applications, on small images."""
 
 import gc
-import itertools
 import pathlib
 import sys
 
@@ -12,9 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tests import zoo as networks
-from tfprune import budgets
 from tfprune import compaction
-from tfprune import costs
 from tfprune import masking
 from tfprune import tracing
 from tfprune import verification
@@ -28,14 +25,9 @@ SIZE = 80  # No model takes less than 75.
 
 
 @pytest.fixture(autouse=True)
-def unoptimized():
-    """Saves the time to optimise functions that are called once."""
-    before = tf.config.optimizer.get_experimental_options()
-    options = {"disable_meta_optimizer": True}
-    tf.config.optimizer.set_experimental_options(options)
+def forgotten():
+    """Frees the memory that Keras keeps of models."""
     yield
-    options = {"disable_meta_optimizer": False, **before}
-    tf.config.optimizer.set_experimental_options(options)
     keras.backend.clear_session()
     gc.collect()
 
@@ -66,24 +58,6 @@ def test_model_is_pruned_saved_and_exported(name):
     assert found.small_macs < 0.6 * found.macs
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", specimens.FAMILIES)
-def test_family_meets_budgets_and_is_compacted(name):
-    model = specimens.build(name, input_shape=(SIZE, SIZE, 3))
-    graph = tracing.trace(model)
-    assert specimens.prunable_inside(graph) >= least_prunable(name)
-    scores = np.random.default_rng(0).random(graph.num_units)
-    every = np.ones(graph.num_units, bool)
-    for resource in ("params", "macs"):
-        budget = budgets.Budget(**{resource: 0.5})
-        keep = budgets.select(scores, graph, every, budget)
-        left = getattr(costs.cost(model, graph, keep), resource)
-        dense = getattr(costs.cost(model, graph), resource)
-        assert 0.99 * 0.5 * dense <= left <= 0.5 * dense
-    small = compaction.compact(model, graph, keep)
-    assert costs.cost(small).macs == left
-
-
 def headless(name, size, **kwargs):
     shape = (size, size, 3)
     return specimens.build(name, include_top=False, input_shape=shape, **kwargs)
@@ -108,13 +82,17 @@ def head(x):
     return layers.Dense(10)(layers.Dropout(0.2)(x))
 
 
-# NASNet of open sizes, as Keras builds it, fails on images of any size tried,
-# so it is not among those that have them here.
-VARIANTS = itertools.cycle([continued, nested, open_sizes])
+# NASNet of open sizes, as Keras builds it, fails on images of any size tried.
+VARIANTS = [
+    (name, build)
+    for build in (continued, nested, open_sizes)
+    for name in specimens.FAMILIES
+    if (name, build) != ("NASNetMobile", open_sizes)
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, build", zip(specimens.FAMILIES, VARIANTS))
+@pytest.mark.parametrize("name, build", VARIANTS)
 def test_variant_of_family_is_compacted(name, build):
     model = build(name)
     graph = tracing.trace(model)

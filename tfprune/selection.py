@@ -2,6 +2,7 @@
 
 import math
 
+from absl import logging
 import numpy as np
 
 from tfprune import checks
@@ -69,40 +70,22 @@ class Selector:
         Raises:
             ValueError: As `budgets.select` does.
         """
-        keep, amount = self.nearest(scores, keep)
+        keep, amount = self._nearest(scores, keep)
         if not self._meets(amount, self._tolerance):
-            nearest = f"{amount} of {self.dense}"
-            if amount < 1:  # A latency, which a Budget takes as a share.
-                share = math.ceil(1e4 * amount / self.dense) / 1e4
-                nearest += f", a share of {share}"
-            raise ValueError(
-                f"The budget of {self.target} {self.resource} cannot be met "
-                f"with {self._settings}, nor what is at most "
-                f"{self._tolerance:.0%} below. The nearest reachable is "
-                f"{nearest}. Take it as the budget, or give the Budget a "
-                "larger `tolerance`."
-            )
+            raise ValueError(self._missed(amount))
         return keep
 
     def nearest(self, scores, keep):
-        """Returns what `select` does, however near that is to the budget.
+        """Returns what `select` does, with a warning in place of the error.
 
         Args:
             scores: As for `select`.
             keep: As for `select`.
-
-        Returns:
-            `(keep, amount)`: the mask, and what the model then takes.
         """
-        found = []
-        for _ in range(TRIALS):
-            mask = self.choose(scores, keep)
-            if found and np.array_equal(mask, found[-1][0]):
-                break
-            found.append((mask, self._gauge.measured(mask)))
-            if self._meets(found[-1][1], self._near):
-                break
-        return min(found, key=lambda each: self._distance(each[1]))
+        keep, amount = self._nearest(scores, keep)
+        if not self._meets(amount, self._tolerance):
+            logging.warning(self._missed(amount))
+        return keep
 
     def choose(self, scores, keep, share=1.0):
         """Returns what stays a share of the way to the budget.
@@ -146,6 +129,31 @@ class Selector:
             "target": self.target,
             "reached": self._gauge.measured(keep),
         }
+
+    def _nearest(self, scores, keep):
+        """Returns a mask and what the model then takes, nearest the budget."""
+        found = []
+        for _ in range(TRIALS):
+            mask = self.choose(scores, keep)
+            if found and np.array_equal(mask, found[-1][0]):
+                break
+            found.append((mask, self._gauge.measured(mask)))
+            if self._meets(found[-1][1], self._near):
+                break
+        return min(found, key=lambda each: self._distance(each[1]))
+
+    def _missed(self, amount):
+        """Returns what is told of a budget that is not met."""
+        nearest = f"{amount} of {self.dense}"
+        if amount < 1:  # A latency, which a Budget takes as a share.
+            share = math.ceil(1e4 * amount / self.dense) / 1e4
+            nearest += f", a share of {share}"
+        return (
+            f"The budget of {self.target} {self.resource} cannot be met with "
+            f"{self._settings}, nor what is at most {self._tolerance:.0%} "
+            f"below. The nearest reachable is {nearest}. Take it as the "
+            "budget, or give the Budget a larger `tolerance`."
+        )
 
     def _trimmed(self, choice, share):
         """Returns what stays if no layer keeps more than it may."""

@@ -281,7 +281,7 @@ class Iterative(base.Method):
         if step < self.schedule.end_step:
             keep = self._selector.choose(scores, before, now / end)
         else:
-            keep, _ = runs.outside_strategy(
+            keep = runs.outside_strategy(
                 self._selector.nearest, scores, before
             )
         masking.set_mask(self._masked, self.graph, keep)
