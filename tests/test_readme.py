@@ -39,6 +39,13 @@ def test_whole_run(folder):
         assert name.rstrip("/") in left
 
 
+def test_table_of_all_models_is_that_of_the_command():
+    written = (README.parent / "docs" / "zoo.md").read_text().splitlines()
+    rows = [line for line in written if line.startswith("|")]
+    assert len(rows) == 2 + 40
+    assert "\n".join(rows) in README.read_text()
+
+
 def test_ten_lines(folder):
     images = tf.random.normal([4, 8, 8, 3])
     names = {

@@ -181,10 +181,12 @@ def _blocks(scores, groups, alive, align):
     for members in filter(len, np.split(units, starts)):
         cuts = range(len(members) % align or align, len(members), align)
         parts = np.split(members, cuts)
+        means = np.add.reduceat(scores[members], [0, *cuts])
+        means /= [len(part) for part in parts]
         # Rounding must not let a better block go before a worse one.
-        means = np.maximum.accumulate([scores[part].mean() for part in parts])
+        means = np.maximum.accumulate(means)
+        group = int(groups.of_unit[members[0]])
         for before, part, mean in zip([0, *cuts], parts, means):
-            group = int(groups.of_unit[members[0]])
             blocks.append(Block(group, before, part, mean))
     return sorted(blocks, key=lambda block: (block.score, block.units[0]))
 

@@ -7,6 +7,7 @@ import keras
 from keras import tree
 import numpy as np
 from scipy import interpolate
+from scipy import optimize
 
 from tfprune import measuring
 from tfprune import works as works_lib
@@ -24,9 +25,9 @@ class Latency:
 
     The parts of a model, each a call with the pointwise ones that follow it
     alone, are measured at a few widths of what they read and of what they
-    write, and interpolated between these. Their sum is read on the line through
-    the sums and times of the whole models that were measured, at first nothing
-    and the dense one.
+    write, and interpolated between these. Their sum is read on the rising line
+    nearest to the sums and times of the whole models that were measured, at
+    first nothing and the dense one.
 
     Args:
         graph: A `ChannelGraph`.
@@ -59,7 +60,7 @@ class Latency:
         They have a margin, for measuring is not exact.
         """
         sums = sorted(self._line)
-        times = np.maximum.accumulate([self._line[each] for each in sums])
+        times = optimize.isotonic_regression([self._line[x] for x in sums]).x
         return MARGIN * np.interp(self._sum(widths), sums, times)
 
     def measured(self, keep):
