@@ -13,6 +13,7 @@ from tfprune import budgets
 from tfprune import compaction
 from tfprune import costs
 from tfprune import exporting
+from tfprune import latency
 from tfprune import measuring
 from tfprune import rankings
 from tfprune import serving
@@ -68,7 +69,13 @@ def latencies(runs):
             budget = budgets.Budget(latency_ms=share)
             masks[share] = budgets.select(scores, graph, every, budget)
         with _exported(model, graph, masks) as folder:
-            (times,) = measuring.timed([folder], 1, 1, 3 * runs, runs)
+            (times,) = measuring.timed(
+                [folder],
+                batch_size=1,
+                threads=1,
+                runs=latency.RUNS,
+                processes=runs,
+            )
         for share in LATENCIES:
             used = times[str(share)] / (share * times["dense"])
             yield f"{name}, of a latency budget of {share:.0%}", used, "x", 1.0

@@ -133,6 +133,10 @@ def examine(name, size, shares=SHARES):
 
 def _examine(name, size, shares):
     logging.set_verbosity(logging.ERROR)
+    # Each function of a proof runs once: it is not worth to optimise it.
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
     model = specimens.build(name, input_shape=(size, size, 3))
     images = verification.random_inputs(model)
     graph = tracing.trace(model)

@@ -86,6 +86,28 @@ def test_sum_of_the_parts_is_the_whole_at_any_widths(name, counted, table):
     )
 
 
+def test_whole_models_of_any_structure_are_measured(counted, table):
+    same = [
+        keras.Sequential([keras.Input([6]), layers.Dense(6, name="same")])
+        for _ in range(2)
+    ]
+    inputs = keras.Input([6])
+    outputs = {"handed_on": inputs, "dense": same[1](same[0](inputs))}
+    graph = tracing.trace(keras.Model(inputs, outputs))
+    gauge = latency.Latency(graph, 1, 1, table)
+    assert gauge.measured(everything(graph)) == 2 * 36 / 1e3
+
+
+def test_rows_of_a_run_beside_this_one_are_kept(counted, table):
+    model = keras.Sequential([keras.Input([6]), layers.Dense(6)])
+    stores = [measuring.Store(table, 1, 1) for _ in range(2)]
+    for name, store in zip("ab", stores):
+        store.measure([{name: lambda: model}], runs=1)
+    stores[0].measure([{"c": lambda: model}], runs=1)
+    assert all(name in stores[0] for name in "ac")
+    assert all(name in measuring.Store(table, 1, 1) for name in "abc")
+
+
 def test_what_was_measured_is_not_measured_again(counted, table):
     first = latency.Latency(tracing.trace(network()), 1, 1, table)
     assert counted
@@ -140,7 +162,9 @@ def test_budget_that_the_finished_model_cannot_meet(counted, table):
 
 def test_run_that_cannot_meet_its_budget_is_warned(counted, table, monkeypatch):
     warnings = []
-    monkeypatch.setattr(selection.logging, "warning", warnings.append)
+    monkeypatch.setattr(
+        selection.logging, "warning", lambda *args: warnings.append(args[-1])
+    )
     graph = tracing.trace(network())
     scores = np.random.default_rng(0).random(graph.num_units)
     keep = everything(graph)
@@ -209,6 +233,6 @@ def test_one_thread_is_told_by_cpu_time(monkeypatch, threads, number, clock):
     monkeypatch.setattr(
         stopwatch, "_times", lambda *given: asked.append(given[1:])
     )
-    stopwatch.main(number, "3", "5", "folder")
+    stopwatch.main("3", number, "5", "folder")
     assert threads == [int(number), int(number)]
     assert asked == [(3, 5, clock)]

@@ -32,25 +32,39 @@ def test_verification_measures_the_difference():
 
 
 @keras.saving.register_keras_serializable()
-def test_proof_follows_the_masks_of_its_model():
-    model = keras.Sequential(
-        [keras.Input((8, 8, 3)), layers.Conv2D(6, 3), layers.Conv2D(4, 3)]
-    )
+class Counted(layers.ReLU):
+    calls = []
+
+    def call(self, inputs):
+        self.calls.append(self.name)
+        return super().call(inputs)
+
+
+def test_proof_follows_the_masks_of_a_model_it_traced_once():
+    inputs = keras.Input((8, 8, 3))
+    x = Counted(name="counted")(zoo.conv(zoo.conv(inputs, 6), 4))
+    model = keras.Model(inputs, zoo.head(x))
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     proof = verification.Proof(masked)
     proof.verify_copy(model)
     for unit in np.flatnonzero(graph.prunable)[:3]:
-        keep = np.arange(graph.num_units) != unit
-        masking.set_mask(masked, graph, keep)
-        proof.verify(compaction.shrink(model, graph, keep))
+        masking.set_mask(masked, graph, np.arange(graph.num_units) != unit)
+        small = compaction.shrink(
+            masked,
+            masking.trace_masked(masked),
+            masking.get_mask(masked, graph),
+        )
+        Counted.calls.clear()
+        proof.verify(small)
+        assert Counted.calls == ["counted"]  # of the small model
     with pytest.raises(
         verification.VerificationError, match="The model must compute what its"
     ):
         proof.verify_copy(model)
 
 
-def test_bias_that_keras_adds_to_another_axis_is_no_difference():
+def test_bias_of_as_many_channels_first_as_columns():
     # Eight channels first, and eight columns last.
     inputs = keras.Input((3, 8, 8))
     first = {"data_format": "channels_first", "padding": "same"}

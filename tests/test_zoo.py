@@ -25,9 +25,14 @@ SIZE = 80  # No model takes less than 75.
 
 
 @pytest.fixture(autouse=True)
-def forgotten():
-    """Frees the memory that Keras keeps of models."""
+def unoptimized():
+    """Saves the time to optimise functions that are called once."""
+    before = tf.config.optimizer.get_experimental_options()
+    options = {"disable_meta_optimizer": True}
+    tf.config.optimizer.set_experimental_options(options)
     yield
+    options = {"disable_meta_optimizer": False, **before}
+    tf.config.optimizer.set_experimental_options(options)
     keras.backend.clear_session()
     gc.collect()
 

@@ -21,7 +21,7 @@ class Budget:
         params: Weights, non-trainable ones included.
         macs: Multiply-accumulates for one example.
         latency_ms: Time of one call of the exported model in milliseconds,
-            measured in a process of its own on this machine: CPU time on one
+            the median of five processes on this machine: CPU time on one
             thread, wall time on more.
         tolerance: How far below the budget a model may end, as a share of it
             in (0, 1]. Defaults to None: 0.01, and 0.05 for a latency, or any

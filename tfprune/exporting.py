@@ -64,7 +64,7 @@ def write(model, path):
 
     Raises:
         ValueError: If the model or a name cannot be served.
-        OSError: If the folder cannot be written.
+        tf.errors.OpError: If the folder cannot be written.
     """
     endpoint = serving.endpoint(model)
     endpoint.get_concrete_function()  # The archive asks for what is traced.

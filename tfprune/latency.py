@@ -96,12 +96,18 @@ class Latency:
         Measures what no table holds.
         """
         rows = [part.works() for part in parts]
-        batches, known = [], set()
-        for each in [{CALL: _nothing}, *map(_models, rows)]:
-            new = {k: v for k, v in each.items() if k not in self._store}
-            batches.append({k: new[k] for k in new.keys() - known})
-            known |= new.keys()
-        self._store.measure(list(filter(None, batches)), PART_RUNS)
+        batches, asked = [], set()
+        for models in [{CALL: _nothing}, *map(_models, rows)]:
+            new = {
+                key: make
+                for key, make in models.items()
+                if key not in self._store and key not in asked
+            }
+            asked |= new.keys()
+            if new:
+                batches.append(new)
+        if batches:
+            self._store.measure(batches, PART_RUNS)
         return [
             part.interpolated([self._store[work.key] for work in row])
             for part, row in zip(parts, rows)

@@ -27,7 +27,7 @@ class Store:
 
     def __init__(self, path, batch_size, threads):
         self._path = pathlib.Path(path).expanduser()
-        self._settings = threads, batch_size
+        self._settings = batch_size, threads
         self._machine = (
             f"{platform.node()} {platform.platform()}, {os.cpu_count()} CPUs, "
             f"TensorFlow {tf.__version__}, exports, batch of {batch_size}, "
@@ -51,18 +51,17 @@ class Store:
             processes: How many measure all, one after the other; the median
                 counts. Defaults to 1.
         """
-        if not batches:
-            return
         with tempfile.TemporaryDirectory() as folder:
             folders = [f"{folder}/{i}" for i in range(len(batches))]
             for models, each in zip(batches, folders):
                 for key, make in models.items():
                     exporting.write(make(), f"{each}/{key}")
             times = timed(folders, *self._settings, runs, processes)
-        table = self._read()
-        self._rows = table.setdefault(self._machine, {})
         for each in times:
             self._rows.update(each)
+        table = self._read()
+        others = table.get(self._machine, {})  # Of a run beside this one.
+        table[self._machine] = {**others, **self._rows}
         files.write_text(self._path, json.dumps(table, indent=1))
 
     def _read(self):
@@ -79,7 +78,7 @@ class Store:
             ) from error
 
 
-def timed(folders, threads, batch_size, runs, processes):
+def timed(folders, batch_size, threads, runs, processes):
     """Returns what the exports in each folder take, {name: milliseconds}.
 
     The placement of a model in memory is that of its process, and so is some
@@ -87,12 +86,12 @@ def timed(folders, threads, batch_size, runs, processes):
 
     Args:
         folders: Paths of folders of exports. Those of one take turns.
-        threads: As for a `Store`.
-        batch_size: The same.
+        batch_size: As for a `Store`.
+        threads: The same.
         runs: As for `Store.measure`.
         processes: The same.
     """
-    settings = threads, batch_size, runs, *folders
+    settings = batch_size, threads, runs, *folders
     measured = [_in_process(*map(str, settings)) for _ in range(processes)]
     return [
         {name: statistics.median(x[name] for x in row) for name in row[0]}

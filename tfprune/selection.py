@@ -84,7 +84,7 @@ class Selector:
         """
         keep, amount = self._nearest(scores, keep)
         if not self._meets(amount, self._tolerance):
-            logging.warning(self._missed(amount))
+            logging.warning("%s", self._missed(amount))
         return keep
 
     def choose(self, scores, keep, share=1.0):
@@ -175,13 +175,8 @@ class Selector:
         return (1 - tolerance) * self.target <= amount <= self.target
 
     def _distance(self, amount):
-        """Returns a key that is least for the nearest, first those within.
-
-        It is the nearest to the middle of what is accepted, for a measurement
-        is not exact.
-        """
-        middle = (1 - self._near / 2) * self.target
-        return amount > self.target, abs(amount - middle)
+        """Returns a key that is least for the nearest, first those within."""
+        return amount > self.target, abs(amount - self.target)
 
 
 def _gauge(graph, budget):

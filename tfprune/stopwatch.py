@@ -1,6 +1,6 @@
 """Times exports in a process of its own, with threads of its own.
 
-    python -m tfprune.stopwatch THREADS BATCH_SIZE RUNS FOLDER [FOLDER ...]
+    python -m tfprune.stopwatch BATCH_SIZE THREADS RUNS FOLDER [FOLDER ...]
 """
 
 import json
@@ -13,7 +13,7 @@ from tfprune import serving
 from tfprune import speed
 
 
-def main(threads, batch_size, runs, *folders):
+def main(batch_size, threads, runs, *folders):
     """Writes as JSON what the exports in each folder take, {name: ms}.
 
     Those of a folder take turns. It is CPU time on one thread, which other
@@ -28,7 +28,9 @@ def main(threads, batch_size, runs, *folders):
 
 
 def _times(folder, batch_size, runs, clock):
-    exports = {path.name: serving.load(path) for path in folder.iterdir()}
+    """Returns the median time of each export, {name: milliseconds}."""
+    paths = sorted(folder.iterdir())
+    exports = {path.name: serving.load(path) for path in paths}
     times = speed.compare(exports, [batch_size], runs)
     return {
         name: getattr(each[batch_size], clock).median

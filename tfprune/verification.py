@@ -1,5 +1,7 @@
 """The proof that models compute the same."""
 
+import functools
+
 import keras
 from keras import tree
 import numpy as np
@@ -22,10 +24,12 @@ class VerificationError(Exception):
 class Proof:
     """Compares a masked model, with the masks it has at the time, with others.
 
+    The masked model is traced once, for all its masks and weights; what else
+    changes in its layers after the first comparison is not seen.
+
     Args:
         masked: A masked model.
-        inputs: Inputs of the model, batched. Defaults to two random examples,
-            one at a time, since each layer's outputs are kept until the last.
+        inputs: Inputs of the model, batched. Defaults to two random examples.
 
     Attributes:
         masked: The masked model.
@@ -33,9 +37,7 @@ class Proof:
 
     def __init__(self, masked, inputs=None):
         self.masked = masked
-        self._batches = [inputs]
-        if inputs is None:
-            self._batches = [random_inputs(masked, 1, seed) for seed in (0, 1)]
+        self._inputs = random_inputs(masked) if inputs is None else inputs
 
     def verify(self, small):
         """Returns the figures of the function `verify`.
@@ -70,48 +72,38 @@ class Proof:
         )
         self._compare(model, rule)
 
+    @functools.cached_property
+    def _run_masked(self):
+        return _traced(self.masked, self._inputs)
+
     def _compare(self, other, rule):
         """Returns the figures of `verify`; raises `rule` if models differ."""
         _check_same_layers(self.masked, other)
-        figures = [
-            each
-            for inputs in self._batches
-            for each in self._figures(other, inputs, rule)
-        ]
+        actual = _traced(other, self._inputs)()
+        figures = _differences(actual, self._run_masked())
+        tolerance = _tolerance(other)
+        for difference, largest in figures:
+            if not np.isfinite(largest):
+                raise VerificationError(
+                    "Models can be compared only where their outputs are "
+                    f"finite. Received: {largest} from {self.masked.name!r}. "
+                    "Look for weights that are not finite, and for operations "
+                    "such as `log` that random inputs do not suit."
+                )
+            if not _equal(difference, largest, tolerance):
+                layer = _first_to_part(
+                    self.masked, other, self._inputs, tolerance
+                )
+                raise VerificationError(
+                    f"{rule}, up to {tolerance} of the largest output, "
+                    f"{largest:.3g}. Received a difference of "
+                    f"{difference:.3g}; they part at layer {layer!r}."
+                )
         differences, outputs = zip(*figures)
         return {
             "max_abs_difference": max(differences),
             "max_abs_output": max(outputs),
         }
-
-    def _figures(self, other, inputs, rule):
-        """Returns the largest difference and value of each output."""
-        tolerance = _tolerance(other)
-        # Without a graph Keras adds the bias of a layer of channels first to
-        # another axis if that is as long; so a difference counts in a graph.
-        for run in (_run, tf.function(_run)):
-            actual, expected = (
-                run(model, inputs) for model in (other, self.masked)
-            )
-            figures = _differences(actual, expected)
-            if all(_equal(*each, tolerance) for each in figures):
-                return figures
-        difference, largest = next(
-            each for each in figures if not _equal(*each, tolerance)
-        )
-        if not np.isfinite(largest):
-            raise VerificationError(
-                "Models can be compared only where their outputs are finite. "
-                f"Received: {largest} from {self.masked.name!r}. Look for "
-                "weights that are not finite, and for operations such as `log` "
-                "that random inputs do not suit."
-            )
-        layer = _first_to_part(self.masked, other, inputs, tolerance)
-        raise VerificationError(
-            f"{rule}, up to {tolerance} of the largest output, {largest:.3g}. "
-            f"Received a difference of {difference:.3g}; they part at layer "
-            f"{layer!r}."
-        )
 
 
 def verify(masked, small, inputs=None):
@@ -174,12 +166,17 @@ def _check_same_layers(masked, other):
         )
 
 
-def _run(model, inputs):
-    """Returns the outputs of a model in a flat list."""
+def _traced(model, inputs):
+    """Returns a function of no arguments to the outputs, in a flat list."""
     inputs = tf.nest.map_structure(
         tf.convert_to_tensor, inputs, expand_composites=True
     )
-    return tree.flatten(model(inputs, training=False))
+
+    @tf.function
+    def run():
+        return tree.flatten(model(inputs, training=False))
+
+    return run.get_concrete_function()
 
 
 def _differences(actual, expected):

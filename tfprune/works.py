@@ -29,6 +29,10 @@ class Work:
                     kept = _kept_shape(self._stays(units), shape)
                     self._inputs[id(tensor)] = kept, tensor.dtype
             made |= {id(tensor) for tensor in call.outputs}
+        for tensor in outputs:
+            if id(tensor) not in made:  # An input, handed on as it is.
+                whole = tensor.shape[1:], tensor.dtype
+                self._inputs.setdefault(id(tensor), whole)
 
     @property
     def key(self):
@@ -62,6 +66,8 @@ class Work:
         def run(call, *args, **kwargs):
             if call.layer not in layers:
                 config = self._config(call.layer)
+                if "name" in config:  # Of two nested models it can be the same.
+                    config["name"] = f"layer_{len(layers)}"
                 layers[call.layer] = type(call.layer).from_config(config)
             rule = base.rule_for(call.layer)
             args = rule.arguments(nodes[id(call)], args, self._stays)

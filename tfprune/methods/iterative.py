@@ -36,8 +36,8 @@ class Iterative(base.Method):
 
     Args:
         criterion: A `Criterion`.
-        budget: The `Budget` that the final model meets; no latency if several
-            machines take part.
+        budget: The `Budget` that the final model meets, or a warning tells what
+            it does; no latency if several machines take part.
         schedule: A schedule of `tfprune.schedules`. After each training step
             in which it prunes, its sparsity, as a share of that at its
             `end_step`, is the share of the way to the budget.
