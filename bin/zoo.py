@@ -147,16 +147,17 @@ def _examine(name, size, shares):
     if name in specimens.FAMILIES:
         criteria.append(taylor.TaylorFO())
     scores = score(masked, graph, images, criteria)
-    _check_budgets(scores, model, graph)
+    meter = costs.Meter(graph)
+    _check_budgets(scores, graph, meter)
     differences = []
     for share in shares:
         keep = select(scores, graph, units=share)
         masking.set_mask(masked, graph, keep)
         small, figures = compaction.proven(proof)
-        _check_cost(small, costs.cost(model, graph, keep))
+        _check_cost(small, meter(keep))
         differences.append(_relative(**figures))
     _save_and_export(small, proof)
-    dense, left = costs.cost(model, graph), costs.cost(model, graph, keep)
+    dense, left = meter(np.ones(graph.num_units, bool)), meter(keep)
     return Examined(
         name=name,
         size=size,
@@ -196,12 +197,12 @@ def _relative(max_abs_difference, max_abs_output):
     return max_abs_difference / max_abs_output
 
 
-def _check_budgets(scores, model, graph):
+def _check_budgets(scores, graph, meter):
     """Raises an error if half of a resource is not met within 1 %."""
 
     def amounts(keep):
-        cost = costs.cost(model, graph, keep)
-        return {"units": (keep & graph.prunable).sum(), **cost._asdict()}
+        units = (keep & graph.prunable).sum()
+        return {"units": units, **meter(keep)._asdict()}
 
     for name, dense in amounts(np.ones(graph.num_units, bool)).items():
         keep = select(scores, graph, rankings.global_ranking, **{name: 0.5})

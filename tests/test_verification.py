@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from tests import zoo
 from tfprune import compaction
+from tfprune import exporting
 from tfprune import masking
 from tfprune import program
+from tfprune import serving
 from tfprune import tracing
 from tfprune import verification
 
@@ -235,3 +237,51 @@ def test_random_inputs_have_the_structure_of_the_model():
     assert inputs["a"].min() < 0
     assert inputs["b"].shape == (2, 96, 2)
     assert sorted(np.unique(inputs["b"])) == [0, 1]
+
+
+def test_random_inputs_have_the_batch_size_of_the_model():
+    inputs = keras.Input((4, 6), batch_size=3)
+    x = layers.Dense(8, activation="relu")(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(keras.ops.mean(x, axis=1)))
+    assert verification.random_inputs(model).shape == (3, 4, 6)
+    graph = tracing.trace(model)
+    small = compaction.compact(model, graph, zoo.random_keep(graph, 0))
+    assert small.input_shape == (3, 4, 6)
+
+
+def labelled(*names):
+    """Returns a model that gives the name of the largest of its outputs."""
+    inputs = keras.Input((4,))
+    x = layers.Dense(6, activation="relu", name="hidden")(inputs)
+    x = layers.Dense(len(names), name="logits")(x)
+    x = keras.ops.argmax(x, axis=-1)
+    lookup = layers.StringLookup(
+        vocabulary=names, num_oov_indices=0, invert=True, name="names"
+    )
+    return keras.Model(inputs, lookup(x))
+
+
+def test_outputs_can_be_strings(tmp_path):
+    model = labelled("bee", "cat")
+    graph = tracing.trace(model)
+    small = compaction.compact(model, graph, zoo.random_keep(graph, 0))
+    assert small.get_layer("hidden").units < 6
+    exporting.export(small, tmp_path)
+    inputs = verification.random_inputs(model)
+    served = serving.load(tmp_path).call(inputs)["names"].numpy()
+    assert served.tolist() == small(inputs).numpy().tolist()
+
+
+def test_other_strings_differ():
+    model, other = labelled("bee", "cat"), labelled("bee", "dog")
+    other.set_weights(model.get_weights())
+    for each in (model, other):
+        each.get_layer("logits").bias.assign([0.0, 100.0])
+    with pytest.raises(
+        verification.VerificationError, match="a difference of inf"
+    ):
+        verification.verify(masking.mask_model(model), other)
+    for each in (model, other):
+        each.get_layer("logits").bias.assign([100.0, 0.0])
+    figures = verification.verify(masking.mask_model(model), other)
+    assert figures == {"max_abs_difference": 0.0, "max_abs_output": 0.0}

@@ -4,7 +4,6 @@ import gc
 import pathlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfprune import files
@@ -113,8 +112,7 @@ def _target(path, version):
 def _check(served, expected):
     """Raises `ExportError` if outputs, {name: output}, differ."""
     for name, output in expected.items():
-        difference = np.max(np.abs(np.subtract(served[name], output)))
-        largest = np.max(np.abs(output))
+        difference, largest = verification.difference(served[name], output)
         if not difference <= TOLERANCE * largest:  # NaN differs, too.
             raise ExportError(
                 f"A reloaded SavedModel must equal its model within "

@@ -71,6 +71,7 @@ def cpu_ms(functions, runs=20):
 
 def _repeats(function):
     """Returns how often a function fits into a sample, rounded up."""
+
     def spent(repeats):  # A pause of the machine can fall into one of two.
         return min(_sample(function, repeats)[1] for _ in range(2)) * repeats
 

@@ -45,7 +45,9 @@ class Units:
 
     def alone(self, units):
         """Whether all of `units` are tied into a single one."""
-        return len({self._root(x) for x in np.unique(units).tolist()}) == 1
+        first, *others = map(int, units.flat)
+        root = self._root(first)
+        return all(self._root(unit) == root for unit in others)
 
     def numbers(self):
         """Returns the final numbers, in the order of issue.
@@ -55,16 +57,17 @@ class Units:
             shown: [issued], the same, but -1 for all zeros.
             reasons: For each unit, why it is frozen, or None.
         """
-        number = {}
-        for unit, zero in enumerate(self._zero):
-            if not zero:
-                number.setdefault(self._root(unit), len(number))
-        every = range(len(self._parent))
-        resolved = np.array(
-            [number.get(self._root(x), -1) for x in every], int
-        )
-        shown = np.where(np.array(self._zero, bool), -1, resolved)
-        reasons = [self._reasons.get(root) for root in number]
+        roots = np.array(self._parent, int)
+        while (roots[roots] != roots).any():
+            roots = roots[roots]
+        zero = np.array(self._zero, bool)
+        found, places = np.unique(roots[~zero], return_index=True)
+        order = found[np.argsort(places)]
+        number = np.full(len(roots), -1)
+        number[order] = np.arange(len(order))
+        resolved = number[roots]
+        shown = np.where(zero, -1, resolved)
+        reasons = [self._reasons.get(root) for root in order.tolist()]
         return resolved, shown, reasons
 
     def _root(self, unit):

@@ -136,13 +136,15 @@ def random_inputs(model, batch_size=2, seed=0):
 
     Args:
         model: A built `keras.Model`, or a `serving.Served`.
-        batch_size: Number of examples. Defaults to 2.
+        batch_size: Number of examples, where the model does not fix it.
+            Defaults to 2.
         seed: Of the draws. Defaults to 0.
     """
     rng = np.random.default_rng(seed)
 
     def draw(spec):
-        shape = [batch_size, *(length or 96 for length in spec.shape[1:])]
+        examples, *lengths = spec.shape
+        shape = [examples or batch_size, *(each or 96 for each in lengths)]
         dtype = keras.backend.standardize_dtype(spec.dtype)
         if dtype == "string":
             return np.full(shape, b"")
@@ -153,6 +155,27 @@ def random_inputs(model, batch_size=2, seed=0):
     if isinstance(model, keras.Sequential):
         return draw(model.inputs[0])
     return tree.map_structure(draw, model.input)
+
+
+def difference(actual, expected):
+    """Returns how far an output is from another, and how large that one is.
+
+    Strings are near if they are the same, far if not, and have no size.
+
+    Args:
+        actual: An array.
+        expected: Another.
+
+    Returns:
+        `(largest difference, largest number of expected)`.
+    """
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    alike = actual.shape == expected.shape
+    if expected.dtype == object:
+        return 0.0 if alike and (actual == expected).all() else np.inf, 0.0
+    actual, expected = actual.astype(float), expected.astype(float)
+    apart = np.abs(actual - expected).max() if alike else np.inf
+    return float(apart), float(np.abs(expected).max())
 
 
 def _check_same_layers(masked, other):
@@ -180,13 +203,7 @@ def _traced(model, inputs):
 
 
 def _differences(actual, expected):
-    """Returns the largest difference and the largest value of each output."""
-    figures = []
-    for a, b in zip(actual, expected):
-        a, b = np.asarray(a, float), np.asarray(b, float)
-        difference = np.abs(a - b).max() if a.shape == b.shape else np.inf
-        figures.append((float(difference), float(np.abs(b).max())))
-    return figures
+    return [difference(*pair) for pair in zip(actual, expected)]
 
 
 def _equal(difference, largest, tolerance):

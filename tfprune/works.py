@@ -1,5 +1,6 @@
 """Calls of a graph at a mask, as models that can be measured."""
 
+import functools
 import json
 
 import keras
@@ -34,7 +35,7 @@ class Work:
                 whole = tensor.shape[1:], tensor.dtype
                 self._inputs.setdefault(id(tensor), whole)
 
-    @property
+    @functools.cached_property
     def key(self):
         """A text that is the same for the same work."""
         numbers, lines = {}, [list(self._inputs.values())]
