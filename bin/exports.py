@@ -8,46 +8,38 @@ import tempfile
 
 import keras
 import numpy as np
+import specimens
 
 from tfprune import budgets
 from tfprune import compaction
 from tfprune import costs
 from tfprune import exporting
-from tfprune import latency
 from tfprune import measuring
 from tfprune import rankings
-from tfprune import serving
-from tfprune import speed
 from tfprune import tracing
 
 SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
-LATENCIES = 0.7, 0.5  # budgets, as shares of that of the dense model
+SAMPLES = 7  # of each export, in each process
+SIZE = 96  # Height and width of the images of the models of a latency.
 
 
 def speeds(runs):
     """Yields the CPU times of pruned exports of ResNet-50 beside others."""
     model = keras.applications.ResNet50(weights=None)
     graph = tracing.trace(model)
-    every = np.ones(graph.num_units, bool)
-    scores = np.random.default_rng(0).random(graph.num_units)
-
-    def select(budget, **kwargs):
-        return budgets.select(scores, graph, every, budget, **kwargs)
-
-    masks = {"dense": every}
+    masks = {"dense": np.ones(graph.num_units, bool)}
     for share in SHARES:
         budget = budgets.Budget(units=share)
-        masks[share] = select(budget, ranking=rankings.uniform_ranking)
+        uniform = rankings.uniform_ranking
+        masks[share] = _select(graph, budget, ranking=uniform)
     macs = costs.cost(model, graph, masks[0.5]).macs
-    masks["global"] = select(budgets.Budget(macs=macs), align=16)
+    masks["global"] = _select(graph, budgets.Budget(macs=macs), align=16)
     with _exported(model, graph, masks) as folder:
-        exports = {name: serving.load(f"{folder}/{name}") for name in masks}
-        times = speed.compare(exports, speed.BATCH_SIZES, runs)
+        times = {size: _times(folder, size, runs) for size in (1, 8)}
     for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
 
         def ratio(name, other):
-            one, two = (times[each][size].cpu_ms for each in (name, other))
-            return one.median / two.median
+            return times[size][str(name)] / times[size][str(other)]
 
         batch = f"ResNet-50, batch of {size}"
         yield f"{batch}: half / all units", ratio(0.5, "dense"), "x", limit
@@ -59,26 +51,28 @@ def speeds(runs):
 
 def latencies(runs):
     """Yields what exports chosen by latency take, as shares of the budgets."""
-    for name in ("MobileNetV2", "ResNet50"):
-        model = getattr(keras.applications, name)(weights=None)
+    for name in specimens.FAMILIES:
+        model = specimens.build(name, input_shape=(SIZE, SIZE, 3))
         graph = tracing.trace(model)
-        every = np.ones(graph.num_units, bool)
-        scores = np.random.default_rng(0).random(graph.num_units)
-        masks = {"dense": every}
-        for share in LATENCIES:
-            budget = budgets.Budget(latency_ms=share)
-            masks[share] = budgets.select(scores, graph, every, budget)
+        keep = _select(graph, budgets.Budget(latency_ms=0.5))
+        masks = {"dense": np.ones(graph.num_units, bool), "half": keep}
         with _exported(model, graph, masks) as folder:
-            (times,) = measuring.timed(
-                [folder],
-                batch_size=1,
-                threads=1,
-                runs=latency.RUNS,
-                processes=runs,
-            )
-        for share in LATENCIES:
-            used = times[str(share)] / (share * times["dense"])
-            yield f"{name}, of a latency budget of {share:.0%}", used, "x", 1.0
+            times = _times(folder, 1, runs)
+        used = times["half"] / (0.5 * times["dense"])
+        yield f"{name}, of half of its latency", used, "x", 1.0
+
+
+def _select(graph, budget, **kwargs):
+    """Returns what stays of random scores within a budget."""
+    every = np.ones(graph.num_units, bool)
+    scores = np.random.default_rng(0).random(graph.num_units)
+    return budgets.select(scores, graph, every, budget, **kwargs)
+
+
+def _times(folder, batch_size, processes):
+    """Returns the milliseconds of the exports in a folder, {name: median}."""
+    (times,) = measuring.timed([folder], batch_size, 1, SAMPLES, processes)
+    return times
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ of runs.
 
 from concurrent import futures
 import ctypes
+import functools
 import gc
 import multiprocessing
 import pathlib
@@ -29,6 +30,7 @@ from tfprune.criteria import taylor
 from tfprune.criteria import weight_norm
 
 BATCH_SIZE = 64  # images
+DEEP = "ResNet101", "ResNet152", "EfficientNetB7", "NASNetLarge"
 
 
 def compacting(runs):
@@ -58,20 +60,21 @@ def proving(runs):
 
 
 def depths(runs):
-    """Yields the time to trace ResNet-152 as a multiple of ResNet-50's."""
-    builds = (keras.applications.ResNet50, keras.applications.ResNet152)
-    shallow, deep = (build(weights=None) for build in builds)
-    times = timing.cpu_ms(
-        {
-            "shallow": lambda: tracing.trace(shallow),
-            "deep": lambda: tracing.trace(deep),
-        },
-        runs,
-    )
-    ratio = times["deep"] / times["shallow"]
-    longer = len(deep.layers) / len(shallow.layers)
-    name = f"trace ResNet-152 / ResNet-50, {longer:.1f}x the layers"
-    yield name, ratio, "x", round(1.2 * longer, 1)
+    """Yields the times to trace deep models as multiples of ResNet-50's."""
+    built = {
+        name: getattr(keras.applications, name)(weights=None)
+        for name in ("ResNet50", *DEEP)
+    }
+    functions = {
+        name: functools.partial(tracing.trace, model)
+        for name, model in built.items()
+    }
+    times = timing.cpu_ms(functions, runs)
+    for name in DEEP:
+        ratio = times[name] / times["ResNet50"]
+        more = _channels(built[name]) / _channels(built["ResNet50"])
+        text = f"trace {name} / ResNet50, {more:.1f}x the channels"
+        yield text, ratio, "x", round(1.2 * more, 1)
 
 
 def memory(unused_runs):
@@ -207,6 +210,10 @@ def _resnet20():
     images = rng.standard_normal((BATCH_SIZE, 32, 32, 3))
     labels = rng.integers(0, 10, BATCH_SIZE)
     return model, tf.constant(images, tf.float32), tf.constant(labels)
+
+
+def _channels(model):
+    return sum(row.channels for row in tracing.explain(model))
 
 
 def _half(graph):

@@ -110,10 +110,17 @@ class Examined(NamedTuple):
         )
 
 
+def workers():
+    """Returns an executor of one process at a time, each for a few models.
+
+    TensorFlow keeps some of the memory of a model.
+    """
+    context = multiprocessing.get_context("spawn")
+    return futures.ProcessPoolExecutor(1, context, max_tasks_per_child=5)
+
+
 def examine(name, size, shares=SHARES):
     """Returns the `Examined` of a model that went through all of tfprune.
-
-    It has a process of its own, since TensorFlow keeps some of the memory.
 
     Args:
         name: One of `specimens.constructors`.
@@ -126,13 +133,9 @@ def examine(name, size, shares=SHARES):
         RuntimeError: If a cost is not that of the small model, or a budget is
             not met.
     """
-    context = multiprocessing.get_context("spawn")
-    with futures.ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(_examine, name, size, shares).result()
-
-
-def _examine(name, size, shares):
+    start = time.process_time()
     logging.set_verbosity(logging.ERROR)
+    keras.backend.clear_session()
     # Each function of a proof runs once: it is not worth to optimise it.
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": True}
@@ -169,7 +172,7 @@ def _examine(name, size, shares):
         macs=dense.macs,
         small_macs=left.macs,
         difference=max(differences),
-        seconds=time.process_time(),
+        seconds=time.process_time() - start,
     )
 
 
@@ -275,9 +278,10 @@ def main(argv):
     grid = table.Table(*TITLES)
     rows = _read() if MODELS.value else {}
     screen = console.Console(width=140)
-    with live.Live(grid, console=screen, auto_refresh=False) as view:
+    view = live.Live(grid, console=screen, auto_refresh=False)
+    with view, workers() as executor:
         for name in names:
-            rows[name] = examine(name, SIZE.value)
+            rows[name] = executor.submit(examine, name, SIZE.value).result()
             _write(rows)
             grid.add_row(*rows[name].cells())
             view.refresh()

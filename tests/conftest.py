@@ -1,8 +1,13 @@
 """Two logical CPU devices for one replica or two; seeds; an option."""
 
-import keras
-import pytest
-import tensorflow as tf
+import os
+
+# What TensorFlow logs is not of the commands whose output is read.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import pytest  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
 
 def pytest_addoption(parser):

@@ -53,10 +53,16 @@ def test_families_are_those_of_all_models():
     assert sorted(of_families) == sorted(set(modules.values()))
 
 
+@pytest.fixture(scope="module")
+def executor():
+    with zoo.workers() as executor:
+        yield executor
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", specimens.constructors())
-def test_model_is_pruned_saved_and_exported(name):
-    found = zoo.examine(name, SIZE, shares=[0.5])
+def test_model_is_pruned_saved_and_exported(executor, name):
+    found = executor.submit(zoo.examine, name, SIZE, shares=[0.5]).result()
     assert found.difference <= 1e-4
     assert found.inner >= least_prunable(name)
     assert found.small_params < 0.6 * found.params

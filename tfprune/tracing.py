@@ -210,9 +210,11 @@ def _freeze_inside(nodes, units):
     """Freezes units that nothing carries that a mask could shut."""
     resolved, _, _ = units.numbers()
     carried = [a for node in nodes for a in sum(node.arrays.values(), [])]
-    outside = np.unique(np.concatenate([resolved[x].ravel() for x in carried]))
+    outside = np.zeros(len(resolved) + 1, bool)  # The last: of no unit, -1.
+    for array in carried:
+        outside[resolved[array]] = True
     for node in nodes:
         for axes in node.axes.values():
             for array in (x for x in axes if x is not None):
-                inside = array[~np.isin(resolved[array], outside)]
+                inside = array[~outside[resolved[array]]]
                 units.freeze(inside, base.INSIDE)

@@ -61,7 +61,8 @@ class Elementwise(base.Rule):
             args, kwargs = tree.map_structure(value, (node.args, node.kwargs))
             return np.asarray(node.layer.call(*args, **kwargs))
 
-        return np.stack([output(number) for number in (-2.0, 0.0, 1.0)])
+        numbers = (-2.0, 0.0, 1.0) if any(spread) else (0.0,)
+        return np.stack([output(number) for number in numbers])
 
 
 class Concatenate(base.Rule):
