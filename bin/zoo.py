@@ -51,7 +51,7 @@ MODELS = flags.DEFINE_list(
     None,
     "Names such as ResNet50,VGG16, whose rows are renewed; all by default.",
 )
-SIZE = flags.DEFINE_integer("size", 96, "Height and width of the images.")
+SIZE = flags.DEFINE_integer("size", 80, "Height and width of the images.")
 DOCS_DIR = flags.DEFINE_string(
     "docs_dir", "docs", "Where zoo.md and zoo.json go."
 )

@@ -66,16 +66,33 @@ def test_proof_follows_the_masks_of_a_model_it_traced_once():
         proof.verify_copy(model)
 
 
-def test_bias_of_as_many_channels_first_as_columns():
-    # Eight channels first, and eight columns last.
+def channels_first():
+    """Returns a model with eight channels first, and eight columns last."""
     inputs = keras.Input((3, 8, 8))
     first = {"data_format": "channels_first", "padding": "same"}
     x = layers.Conv2D(8, 3, bias_initializer="uniform", **first)(inputs)
-    model = keras.Model(inputs, layers.Conv2D(4, 3, **first)(x))
+    x = layers.Conv2D(4, 3, name="last", **first)(x)
+    model = keras.Model(inputs, x)
     graph = tracing.trace(model)
-    keep = zoo.random_keep(graph, 0)
-    small = compaction.compact(model, graph, keep)
+    return model, graph, zoo.random_keep(graph, 0)
+
+
+def test_bias_of_as_many_channels_first_as_columns():
+    small = compaction.compact(*channels_first())
     assert small.layers[1].filters < 8
+
+
+def test_layer_of_channels_first_where_the_models_part_is_named():
+    model, graph, keep = channels_first()
+    masked = masking.mask_model(model, graph)
+    masking.set_mask(masked, graph, keep)
+    small = compaction.shrink(model, graph, keep)
+    bias = small.get_layer("last").bias
+    bias.assign(np.ones(bias.shape))
+    with pytest.raises(
+        verification.VerificationError, match="part at layer 'last'"
+    ):
+        verification.verify(masked, small)
 
 
 def test_models_are_compared_on_sparse_inputs():

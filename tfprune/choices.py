@@ -9,14 +9,9 @@ class Block(NamedTuple):
     """Units of one group that go together."""
 
     group: int
-    before: int  # how many units of the group go before
+    after: int  # how many units of the group are gone when these are
     units: np.ndarray
     score: float  # the mean of the units
-
-    @property
-    def after(self):
-        """How many units of the group are gone when it is."""
-        return self.before + len(self.units)
 
 
 class Choice:
@@ -101,21 +96,31 @@ class Choice:
             wanted: The blocks go of sets of more units than this, int [sets].
         """
         alive, removable = self._sets @ self._all, []
-        sets_of = [np.flatnonzero(column) for column in self._sets.T]
+        if (alive <= wanted).all():
+            return removable
+        # Single items of lists are read faster than those of arrays.
+        alive, wanted = alive.tolist(), wanted.tolist()
+        least = self._least.tolist()
+        sets_of = [np.flatnonzero(column).tolist() for column in self._sets.T]
+        closed = set()  # Groups of which no more blocks may go.
         for block in self._blocks:
-            sets = sets_of[block.group]
-            left = alive[sets] - len(block.units)
-            due = (alive[sets] > wanted[sets]).any()
-            if due and (left >= self._least[sets]).all():
+            if block.group in closed:
+                continue
+            sets, size = sets_of[block.group], len(block.units)
+            due = any(alive[x] > wanted[x] for x in sets)
+            if due and all(alive[x] - size >= least[x] for x in sets):
                 removable.append(block)
-                alive[sets] = left
+                for x in sets:
+                    alive[x] -= size
+            else:
+                closed.add(block.group)
         return removable
 
     def _without(self, blocks):
-        widths = self._all.copy()
-        for block in blocks:
-            widths[block.group] -= len(block.units)
-        return widths
+        groups = np.array([block.group for block in blocks], int)
+        sizes = [len(block.units) for block in blocks]
+        gone = np.bincount(groups, sizes, len(self._all))
+        return self._all - gone.astype(int)
 
     def _refilled(self, widths, gauge, lowest, limit):
         """Takes back what fits, best first, until the amount is near."""
@@ -186,8 +191,8 @@ def _blocks(scores, groups, alive, align):
         # Rounding must not let a better block go before a worse one.
         means = np.maximum.accumulate(means)
         group = int(groups.of_unit[members[0]])
-        for before, part, mean in zip([0, *cuts], parts, means):
-            blocks.append(Block(group, before, part, mean))
+        for after, part, mean in zip([*cuts, len(members)], parts, means):
+            blocks.append(Block(group, after, part, mean))
     return sorted(blocks, key=lambda block: (block.score, block.units[0]))
 
 

@@ -104,12 +104,15 @@ class Selector:
         scores = self._ranking(scores, graph, keep)
         scores = _checked("What `ranking` returns", scores, graph, keep)
 
-        def choice(keep):
+        def choice_of(keep):
             return choices.Choice(
                 scores, graph, keep, self._least, self._align
             )
 
-        choice = choice(self._trimmed(choice(keep), share))
+        choice = choice_of(keep)
+        trimmed = self._trimmed(choice, share)
+        if not np.array_equal(trimmed, keep):
+            choice = choice_of(trimmed)
         limit = self.dense - (self.dense - self.target) * share
         limit = round(limit, self._gauge.digits)
         return choice.mask(choice.within(self._gauge, limit, NEAR))

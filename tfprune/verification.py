@@ -242,17 +242,23 @@ def _first_to_part(masked, other, inputs, tolerance):
 def _outputs(model, inputs):
     """Returns {path: outputs} of the first call of every layer."""
     code = program.program(model)
+    paths = list(dict.fromkeys(call.path for call in code.calls))
+
+    @tf.function(autograph=False)
+    def outputs(given):  # In a graph, as the models were compared.
+        found = {}
+
+        def run(call, *args, **kwargs):
+            result = call.layer(*args, **kwargs)
+            found.setdefault(call.path, tree.flatten(result))
+            return result
+
+        values = dict(zip(map(id, code.inputs), given))
+        program.replay(code.calls, values, run)
+        return [found[path] for path in paths]
+
     given = program.flat_inputs(model, inputs)
-    values = dict(zip(map(id, code.inputs), given))
-    outputs = {}
-
-    def run(call, *args, **kwargs):
-        result = call.layer(*args, **kwargs)
-        outputs.setdefault(call.path, tree.flatten(result))
-        return result
-
-    program.replay(code.calls, values, run)
-    return outputs
+    return dict(zip(paths, outputs(given)))
 
 
 def _sliced(value, units, keep):
