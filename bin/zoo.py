@@ -51,7 +51,9 @@ MODELS = flags.DEFINE_list(
     None,
     "Names such as ResNet50,VGG16, whose rows are renewed; all by default.",
 )
-SIZE = flags.DEFINE_integer("size", 80, "Height and width of the images.")
+SIZE = flags.DEFINE_integer(
+    "size", 80, "Height and width of the images.", lower_bound=32
+)
 DOCS_DIR = flags.DEFINE_string(
     "docs_dir", "docs", "Where zoo.md and zoo.json go."
 )
@@ -91,7 +93,7 @@ class Examined(NamedTuple):
     macs: int
     small_macs: int
     difference: float  # largest, as a share of the largest output
-    seconds: float  # CPU time of the process
+    seconds: float  # CPU time
 
     def cells(self):
         """Returns the cells of its row in the table."""
@@ -111,9 +113,9 @@ class Examined(NamedTuple):
 
 
 def workers():
-    """Returns an executor of one process at a time, each for a few models.
+    """Returns an executor of one process at a time, each for five models.
 
-    TensorFlow keeps some of the memory of a model.
+    TensorFlow keeps some of the memory of each.
     """
     context = multiprocessing.get_context("spawn")
     return futures.ProcessPoolExecutor(1, context, max_tasks_per_child=5)
@@ -121,6 +123,8 @@ def workers():
 
 def examine(name, size, shares=SHARES):
     """Returns the `Examined` of a model that went through all of tfprune.
+
+    It changes the options of TensorFlow in its process, one of `workers`.
 
     Args:
         name: One of `specimens.constructors`.

@@ -1,8 +1,8 @@
-"""Two logical CPU devices for one replica or two; seeds; an option."""
+"""TensorFlow's log, seeds, and two logical CPU devices for replicas."""
 
 import os
 
-# What TensorFlow logs is not of the commands whose output is read.
+# Tests read what commands print, which has no place for TensorFlow's log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras  # noqa: E402

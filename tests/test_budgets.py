@@ -7,6 +7,7 @@ from keras import layers
 
 from tests import zoo
 from tfprune import budgets
+from tfprune import choices
 from tfprune import costs
 from tfprune import models
 from tfprune import tracing
@@ -368,6 +369,18 @@ def test_the_worst_of_a_group_go_together_by_their_mean():
             align=2,
         )
         assert gone(graph, keep) == expected
+
+
+def test_group_goes_in_order_however_its_means_are_rounded():
+    graph = chain(8)
+    least = np.full(len(graph.unit_sets), 4)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        noise = rng.integers(0, 3, graph.num_units)
+        scores = 1 / 3 + 2.0**-54 * noise
+        choice = choices.Choice(scores, graph, everything(graph), least, 3)
+        keep = choice.mask(choice.least)
+        np.testing.assert_array_equal(graph.groups.widths(keep), choice.least)
 
 
 def test_scores_of_one_criterion_may_come_by_name(two):

@@ -51,6 +51,14 @@ def test_mask_that_empties_a_layer():
         graph.check(keep)
 
 
+def test_slice_of_no_channel():
+    inputs = keras.Input((4,))
+    x = layers.Dense(6, name="hidden")(inputs)
+    x = keras.ops.concatenate([x, x[:, 6:6]], axis=-1)
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(2)(x)))
+    assert graph.prunable[graph.layer_units("hidden")].all()
+
+
 @pytest.mark.parametrize("name", zoo.NETWORKS)
 def test_thinned_takes_of_every_layer_that_can_lose_a_unit(name):
     graph = tracing.trace(zoo.network(name))

@@ -266,6 +266,32 @@ def test_random_inputs_have_the_batch_size_of_the_model():
     assert small.input_shape == (3, 4, 6)
 
 
+def test_one_batch_size_holds_for_all_inputs():
+    fixed, free = keras.Input((4,), batch_size=3), keras.Input((4,))
+    x = layers.Dense(6)(fixed) + layers.Dense(6)(free)
+    model = keras.Model([fixed, free], layers.Dense(2)(x))
+    inputs = verification.random_inputs(model, batch_size=5)
+    assert [x.shape for x in inputs] == [(3, 4), (3, 4)]
+
+
+@pytest.mark.parametrize(
+    "actual, expected, figures",
+    [
+        ([1.0, 2.0], [1.0, -3.0], (5.0, 3.0)),
+        ([True, False], [True, True], (1.0, 1.0)),
+        (np.uint8([0]), np.uint8([255]), (255.0, 255.0)),
+        ([3 + 4j], [3 - 4j], (8.0, 5.0)),
+        ([[1.0]], [1.0], (np.inf, 1.0)),
+        (np.zeros((0, 2)), np.zeros((0, 2)), (0.0, 0.0)),
+        ([b"a", b"b"], [b"a", b"b"], (0.0, 0.0)),
+        ([b"a", b"b"], [b"a", b"c"], (np.inf, 0.0)),
+        ([b"1"], [1.0], (np.inf, 0.0)),
+    ],
+)
+def test_difference(actual, expected, figures):
+    assert verification.difference(actual, expected) == figures
+
+
 def labelled(*names):
     """Returns a model that gives the name of the largest of its outputs."""
     inputs = keras.Input((4,))

@@ -1,5 +1,6 @@
 """The choice of the units that stay within a limit."""
 
+import heapq
 from typing import NamedTuple
 
 import numpy as np
@@ -182,18 +183,17 @@ def _blocks(scores, groups, alive, align):
     units = units[np.argsort(scores[units], kind="stable")]
     units = units[np.argsort(groups.of_unit[units], kind="stable")]
     starts = np.flatnonzero(np.diff(groups.of_unit[units])) + 1
-    blocks = []
+    rows = []
     for members in filter(len, np.split(units, starts)):
         cuts = range(len(members) % align or align, len(members), align)
         parts = np.split(members, cuts)
         means = np.add.reduceat(scores[members], [0, *cuts])
         means /= [len(part) for part in parts]
-        # Rounding must not let a better block go before a worse one.
-        means = np.maximum.accumulate(means)
         group = int(groups.of_unit[members[0]])
-        for after, part, mean in zip([*cuts, len(members)], parts, means):
-            blocks.append(Block(group, after, part, mean))
-    return sorted(blocks, key=lambda block: (block.score, block.units[0]))
+        afters = [*cuts, len(members)]
+        rows.append([Block(group, *x) for x in zip(afters, parts, means)])
+    # A merge keeps the order in a group, however the means are rounded.
+    return list(heapq.merge(*rows, key=lambda x: (x.score, x.units[0])))
 
 
 def _with(widths, block):

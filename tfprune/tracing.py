@@ -210,7 +210,7 @@ def _freeze_inside(nodes, units):
     """Freezes units that nothing carries that a mask could shut."""
     resolved, _, _ = units.numbers()
     carried = [a for node in nodes for a in sum(node.arrays.values(), [])]
-    outside = np.zeros(len(resolved) + 1, bool)  # The last: of no unit, -1.
+    outside = np.zeros(len(resolved) + 1, bool)  # The last one is -1.
     for array in carried:
         outside[resolved[array]] = True
     for node in nodes:

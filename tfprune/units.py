@@ -45,9 +45,9 @@ class Units:
 
     def alone(self, units):
         """Whether all of `units` are tied into a single one."""
-        first, *others = map(int, units.flat)
-        root = self._root(first)
-        return all(self._root(unit) == root for unit in others)
+        roots = (self._root(unit) for unit in units.ravel().tolist())
+        first = next(roots, None)
+        return first is not None and all(root == first for root in roots)
 
     def numbers(self):
         """Returns the final numbers, in the order of issue.

@@ -142,9 +142,14 @@ def random_inputs(model, batch_size=2, seed=0):
     """
     rng = np.random.default_rng(seed)
 
+    sequential = isinstance(model, keras.Sequential)
+    specs = model.inputs[0] if sequential else model.input
+    fixed = [x.shape[0] for x in tree.flatten(specs) if x.shape[0]]
+    examples = max(fixed, default=batch_size)
+
     def draw(spec):
-        examples, *lengths = spec.shape
-        shape = [examples or batch_size, *(each or 96 for each in lengths)]
+        first, *lengths = spec.shape
+        shape = [first or examples, *(length or 96 for length in lengths)]
         dtype = keras.backend.standardize_dtype(spec.dtype)
         if dtype == "string":
             return np.full(shape, b"")
@@ -152,9 +157,7 @@ def random_inputs(model, batch_size=2, seed=0):
             return rng.standard_normal(shape).astype(dtype)
         return rng.integers(0, 2, shape).astype(dtype)
 
-    if isinstance(model, keras.Sequential):
-        return draw(model.inputs[0])
-    return tree.map_structure(draw, model.input)
+    return tree.map_structure(draw, specs)
 
 
 def difference(actual, expected):
@@ -170,12 +173,12 @@ def difference(actual, expected):
         `(largest difference, largest number of expected)`.
     """
     actual, expected = np.asarray(actual), np.asarray(expected)
+    if any(array.dtype.kind in "OSU" for array in (actual, expected)):
+        return 0.0 if np.array_equal(actual, expected) else np.inf, 0.0
+    expected = expected.astype(np.result_type(expected, float))
     alike = actual.shape == expected.shape
-    if expected.dtype == object:
-        return 0.0 if alike and (actual == expected).all() else np.inf, 0.0
-    actual, expected = actual.astype(float), expected.astype(float)
-    apart = np.abs(actual - expected).max() if alike else np.inf
-    return float(apart), float(np.abs(expected).max())
+    apart = np.abs(actual - expected).max(initial=0.0) if alike else np.inf
+    return float(apart), float(np.abs(expected).max(initial=0.0))
 
 
 def _check_same_layers(masked, other):

@@ -99,10 +99,26 @@ def numbered(x):
         (lambda x: x * np.arange(3.0), base.SHAPE),
         (lambda x: x * np.arange(4.0), base.SHAPE),
         (lambda x: x * np.ones((8, 8, 1)), None),
+        (lambda x: x - ops.min(x), base.NORMALISED),
+        (lambda x: x / (ops.max(x) - ops.min(x)), base.NORMALISED),
+        (lambda x: x / ops.max(ops.abs(x), axis=0), None),
+        (lambda x: ops.squeeze(x, axis=0)[None], None),
     ],
 )
 def test_functions_that_do_not_treat_channels_alike(function, reason):
     assert pointwise.obstacle(function, 3, -1) == reason
+
+
+def of_several_channels(x):
+    if x.shape[-1] == 1:
+        raise ValueError("one channel")
+    return x
+
+
+def test_function_of_several_channels_is_asked_for_two():
+    graph, node = second_node(layers.Activation(of_several_channels))
+    assert graph.prunable[node.outputs[0]].all()
+    assert not rules.rule_for(node.layer).leaks(node)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

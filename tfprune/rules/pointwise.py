@@ -52,13 +52,17 @@ class Activation(Pointwise):
     """A function, layer or operation; frozen if channels are not alike."""
 
     def outputs(self, node):
-        units, reason = node.inputs[0], _obstacle(node)
-        if reason is None and not maskable(_at_zero(node)):
-            reason = base.NO_RULE
-        return [node.freeze(units, reason) if reason else units]
+        units, function = node.inputs[0], _function(node)
+        for axis in np.flatnonzero(np.array(units.shape) > 1):
+            reason = obstacle(function, units.ndim, axis)
+            if reason:
+                return [node.freeze(units, reason)]
+        if not maskable(_at_zero(node)):
+            node.freeze(units, base.NO_RULE)
+        return [units]
 
     def leaks(self, node):
-        return _obstacle(node) is None and bool(np.any(_at_zero(node)))
+        return bool(np.any(_at_zero(node)))
 
 
 def channel_axis(layer):
@@ -77,19 +81,17 @@ def obstacle(function, rank, axis):
     """
     axis = axis % rank + 1
 
-    def of_ones(*examples):
-        """Returns what the function makes of the 1 of each example."""
-        channels = np.array(examples, "float32")
+    def at(place, *channels):
         shape = [1] * (rank + 1)
-        shape[0], shape[axis] = channels.shape
+        shape[axis] = len(channels)
         values = np.asarray(function(tf.reshape(channels, shape)))
-        if values.ndim != len(shape) or values.shape[axis] != shape[axis]:
-            return [np.nan]
-        values = np.moveaxis(values, axis, 1).reshape(*channels.shape, -1)
-        return values[channels == 1, 0].tolist()
+        if values.ndim != len(shape) or values.shape[axis] != len(channels):
+            return np.nan
+        return values.take(place, axis).flat[0]
 
-    try:
-        same = of_ones((1, -2), (1, 3), (-2, 1)) + of_ones((3, -2, 1))
+    try:  # One example at a time, for a function may mix those of a batch.
+        same = [at(0, 1.0, -2.0), at(0, 1.0, 3.0), at(1, -2.0, 1.0)]
+        same.append(at(2, 3.0, -2.0, 1.0))
     except Exception:  # Whatever it raises, it cannot take other widths.
         return base.SHAPE
     return None if np.allclose(same, same[0]) else base.NORMALISED
@@ -102,19 +104,14 @@ def maskable(values):
     )
 
 
-def _obstacle(node):
-    """Returns why a node does not treat all channels alike, or None."""
-    shape, function = node.inputs[0].shape, _function(node)
-    axes = np.flatnonzero(np.array(shape) > 1)
-    found = (obstacle(function, len(shape), axis) for axis in axes)
-    return next(filter(None, found), None)
-
-
 def _at_zero(node):
-    """Returns the outputs at zero, of one channel since all are alike."""
+    """Returns the outputs at zero of two channels; NaN if that is no width."""
     lengths = zip(node.inputs[0].shape, node.input_shapes[0])
-    shape = [1 if units > 1 else length or 2 for units, length in lengths]
-    return np.asarray(_function(node)(tf.zeros([1, *shape])))
+    shape = [2 if units > 1 else length or 2 for units, length in lengths]
+    try:
+        return np.asarray(_function(node)(tf.zeros([1, *shape])))
+    except Exception:  # As in `obstacle`.
+        return np.array(np.nan)
 
 
 def _function(node):
