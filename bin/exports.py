@@ -29,24 +29,23 @@ def speeds(runs):
     graph = tracing.trace(model)
     masks = {"dense": np.ones(graph.num_units, bool)}
     for share in SHARES:
-        budget = budgets.Budget(units=share)
-        uniform = rankings.uniform_ranking
-        masks[share] = _select(graph, budget, ranking=uniform)
+        masks[share] = _select(
+            graph,
+            budgets.Budget(units=share),
+            ranking=rankings.uniform_ranking,
+        )
     macs = costs.cost(model, graph, masks[0.5]).macs
     masks["global"] = _select(graph, budgets.Budget(macs=macs), align=16)
     with _exported(model, graph, masks) as folder:
-        times = {size: _times(folder, size, runs) for size in (1, 8)}
-    for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
-
-        def ratio(name, other):
-            return times[size][str(name)] / times[size][str(other)]
-
-        batch = f"ResNet-50, batch of {size}"
-        yield f"{batch}: half / all units", ratio(0.5, "dense"), "x", limit
-        name = f"{batch}: global, aligned / half"
-        yield name, ratio("global", 0.5), "x", 1.05
-        slowest = max(ratio(share, "dense") for share in SHARES)
-        yield f"{batch}: slowest of 10 .. 90 % / all", slowest, "x", 1.0
+        for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
+            times = _times(folder, size, runs)
+            half, dense = times["0.5"], times["dense"]
+            batch = f"ResNet-50, batch of {size}"
+            yield f"{batch}: half / all units", half / dense, "x", limit
+            name = f"{batch}: global, aligned / half"
+            yield name, times["global"] / half, "x", 1.05
+            slowest = max(times[str(share)] for share in SHARES) / dense
+            yield f"{batch}: slowest of 10 .. 90 % / all", slowest, "x", 1.0
 
 
 def latencies(runs):

@@ -70,9 +70,10 @@ def depths(runs):
         for name, model in built.items()
     }
     times = timing.cpu_ms(functions, runs)
+    channels = {name: _channels(model) for name, model in built.items()}
     for name in DEEP:
         ratio = times[name] / times["ResNet50"]
-        more = _channels(built[name]) / _channels(built["ResNet50"])
+        more = channels[name] / channels["ResNet50"]
         text = f"trace {name} / ResNet50, {more:.1f}x the channels"
         yield text, ratio, "x", round(1.2 * more, 1)
 
