@@ -17,6 +17,7 @@ import command
 import keras
 import parts
 from rich import console
+from rich import live
 from rich import table
 import tensorflow as tf
 
@@ -61,20 +62,24 @@ def _beside(spread, first):
 
 
 def measure():
-    """Returns what was measured of parts of tfprune, as a rich table."""
+    """Prints what is measured of parts of tfprune, row by row."""
     keras.utils.set_random_seed(0)
     grid = table.Table("measure", "value", "at most")
-    for part in PARTS.value:
-        for name, value, unit, limit in parts.PARTS[part](RUNS.value):
-            grid.add_row(name, f"{value:.2f} {unit}", f"{limit:.2f} {unit}")
-    return grid
+    with live.Live(grid, auto_refresh=False) as shown:  # Which would be timed.
+        for part in PARTS.value:
+            for name, value, unit, limit in parts.PARTS[part](RUNS.value):
+                grid.add_row(name, f"{value:.2f} {unit}", f"{limit:.2f} {unit}")
+                shown.refresh()
 
 
 def main(argv):
     _, *paths = argv
     tf.config.threading.set_intra_op_parallelism_threads(THREADS.value)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
-    console.Console().print(*(compare(paths) if paths else [measure()]))
+    if paths:
+        console.Console().print(*compare(paths))
+    else:
+        measure()
 
 
 if __name__ == "__main__":
