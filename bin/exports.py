@@ -16,10 +16,10 @@ from tfprune import costs
 from tfprune import exporting
 from tfprune import measuring
 from tfprune import rankings
+from tfprune import timing
 from tfprune import tracing
 
 SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
-SAMPLES = 7  # of each export, in each process
 SIZE = 96  # Height and width of the images of the models of a latency.
 
 
@@ -70,7 +70,8 @@ def _select(graph, budget, **kwargs):
 
 def _times(folder, batch_size, processes):
     """Returns the milliseconds of the exports in a folder, {name: median}."""
-    (times,) = measuring.timed([folder], batch_size, 1, SAMPLES, processes)
+    effort = measuring.Effort(7, timing.SAMPLE_MS, processes)
+    (times,) = measuring.timed([folder], batch_size, 1, effort)
     return times
 
 

@@ -9,6 +9,8 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from tfprune import timing  # noqa: E402
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -30,6 +32,11 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def brief_samples(monkeypatch):
+    monkeypatch.setattr(timing, "SAMPLE_MS", 1.0)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tfprune import measuring
 from tfprune import rankings
 from tfprune import selection
 from tfprune import stopwatch
+from tfprune import timing
 from tfprune import tracing
 
 
@@ -102,8 +103,8 @@ def test_rows_of_a_run_beside_this_one_are_kept(counted, table):
     model = keras.Sequential([keras.Input([6]), layers.Dense(6)])
     stores = [measuring.Store(table, 1, 1) for _ in range(2)]
     for name, store in zip("ab", stores):
-        store.measure([{name: lambda: model}], runs=1)
-    stores[0].measure([{"c": lambda: model}], runs=1)
+        store.measure([{name: lambda: model}], latency.PART)
+    stores[0].measure([{"c": lambda: model}], latency.PART)
     assert all(name in stores[0] for name in "ac")
     assert all(name in measuring.Store(table, 1, 1) for name in "abc")
 
@@ -202,7 +203,8 @@ def test_sizes_must_be_known(counted, table):
 
 
 @pytest.mark.slow
-def test_wider_model_takes_longer_on_this_machine(table):
+def test_wider_model_takes_longer_on_this_machine(monkeypatch, table):
+    monkeypatch.setattr(latency, "WHOLE", latency.PART._replace(processes=2))
     graph = tracing.trace(network())
     gauge = latency.Latency(graph, 2, 1, table)
     keep = everything(graph)
@@ -216,7 +218,7 @@ def test_wider_model_takes_longer_on_this_machine(table):
 
 def test_process_that_fails_says_why(tmp_path):
     with pytest.raises(RuntimeError, match="(?s)process of its own .*absent"):
-        measuring.timed([tmp_path / "absent"], 1, 1, 1, 1)
+        measuring.timed([tmp_path / "absent"], 1, 1, latency.PART)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"machine": 3}'])
@@ -233,6 +235,18 @@ def test_one_thread_is_told_by_cpu_time(monkeypatch, threads, number, clock):
     monkeypatch.setattr(
         stopwatch, "_times", lambda *given: asked.append(given[1:])
     )
-    stopwatch.main("3", number, "5", "folder")
+    stopwatch.main("3", number, "5", "20.0", "folder")
     assert threads == [int(number), int(number)]
-    assert asked == [(3, 5, clock)]
+    assert asked == [(3, 5, 20.0, clock)]
+
+
+@pytest.mark.parametrize("clock, least", [("cpu_ms", 2), ("wall_ms", 5)])
+def test_least_sample_of_an_export_counts(monkeypatch, tmp_path, clock, least):
+    rows = [timing.Sample(cpu_ms=3, wall_ms=5), timing.Sample(2, 7)]
+    monkeypatch.setattr(stopwatch.serving, "load", lambda path: None)
+    monkeypatch.setattr(stopwatch.speed, "calls", lambda exports, size: exports)
+    monkeypatch.setattr(
+        stopwatch.timing, "samples", lambda calls, runs, _: {"a": rows[:runs]}
+    )
+    (tmp_path / "a").mkdir()
+    assert stopwatch._times(tmp_path, 1, 2, 20.0, clock) == {"a": least}

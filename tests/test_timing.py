@@ -33,6 +33,7 @@ def machine(monkeypatch):
         perf_counter=lambda: machine.wall / 1e3,
     )
     monkeypatch.setattr(timing, "time", clock)
+    monkeypatch.setattr(timing, "SAMPLE_MS", 20.0)
     return machine
 
 
@@ -46,22 +47,29 @@ def test_medians_of_cpu_time(machine):
 
 
 def test_functions_take_turns(machine):
-    functions = {name: machine.function(name, 5) for name in "abc"}
+    functions = {name: machine.function(name, 15) for name in "abc"}
     timing.cpu_ms(functions, runs=2)
     search, run = "aaaabbbbcccc", "aabbcc"
     assert machine.calls == search + 2 * run
 
 
 def test_fast_functions_are_repeated(machine):
-    # A sample of 2 ms of wall time a call needs 4 calls for 5 ms.
-    # A pause of the machine, in the third call, does not change that.
+    # A sample of 8 ms of wall time a call needs 4 calls for 20 ms, after as
+    # many. A pause of the machine, in the second call, does not change that.
     functions = {
-        "a": machine.function("a", 1, 1, 1, 99, 1),
+        "a": machine.function("a", 4, 99, 4),
         "b": machine.function("b", 40),
     }
     times = timing.cpu_ms(functions, runs=1)
-    assert machine.calls.endswith("a" + "aaaa" + "b" + "b")
-    assert times == {"a": pytest.approx(1), "b": pytest.approx(40)}
+    search = 2 * "a" + 2 * "a" + 4 * "a" + 2 * 8 * "a" + 4 * "b"
+    assert machine.calls == search + 8 * "a" + 2 * "b"
+    assert times == {"a": pytest.approx(4), "b": pytest.approx(40)}
+
+
+def test_samples_hold_both_clocks(machine):
+    functions = {"a": machine.function("a", 30, wall=3)}
+    taken = timing.samples(functions, runs=2, sample_ms=9)
+    assert taken == {"a": [(pytest.approx(30), pytest.approx(90))] * 2}
 
 
 def test_first_call_is_not_counted(machine):

@@ -20,9 +20,9 @@ class Budget:
         units: Prunable units that stay.
         params: Weights, non-trainable ones included.
         macs: Multiply-accumulates for one example.
-        latency_ms: Time of one call of the exported model in milliseconds,
-            the median of five processes on this machine: CPU time on one
-            thread, wall time on more.
+        latency_ms: Time of one call of the exported model in milliseconds on
+            this machine, the least of 21 samples in a process and the median
+            of five processes: CPU time on one thread, wall time on more.
         tolerance: How far below the budget a model may end, as a share of it
             in (0, 1]. Defaults to None: 0.01, and 0.05 for a latency, or any
             distance if units go aligned.

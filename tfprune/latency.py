@@ -15,8 +15,8 @@ from tfprune.rules import base
 
 MARGIN = 1.025
 CALL = "call"  # The name of what a call takes that does nothing.
-PART_RUNS = 5  # Samples of each part; the median counts.
-RUNS, PROCESSES = 21, 5  # The same for whole models, and in how many processes.
+PART = measuring.Effort(runs=3, sample_ms=5.0, processes=1)
+WHOLE = measuring.Effort(runs=21, sample_ms=20.0, processes=5)
 SHARES = 0.125, 0.25, 0.5, 1.0  # of the units of each group, where measured
 
 
@@ -75,7 +75,7 @@ class Latency:
         key, beside = f"{small.key}-{dense.key}", f"{dense.key}-{small.key}"
         if key not in self._store:
             pair = {beside: dense.model, key: small.model}
-            self._store.measure([pair], RUNS, PROCESSES)
+            self._store.measure([pair], WHOLE)
         ratio = self._store[key] / self._store[beside]
         amount = ratio * (self._dense or self._store[beside])
         self._line[float(self._sum(self.groups.widths(keep)))] = amount
@@ -107,7 +107,7 @@ class Latency:
             if new:
                 batches.append(new)
         if batches:
-            self._store.measure(batches, PART_RUNS)
+            self._store.measure(batches, PART)
         return [
             part.interpolated([self._store[work.key] for work in row])
             for part, row in zip(parts, rows)

@@ -8,12 +8,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfprune import exporting
 from tfprune import files
 from tfprune import serving
+
+
+class Effort(NamedTuple):
+    """How carefully models are timed."""
+
+    runs: int  # samples of each, of which the least counts, in a process
+    sample_ms: float  # that a sample takes at least
+    processes: int  # that time all, one after the other; the median counts
 
 
 class Store:
@@ -41,22 +50,20 @@ class Store:
     def __getitem__(self, key):
         return self._rows[key]
 
-    def measure(self, batches, runs, processes=1):
+    def measure(self, batches, effort):
         """Measures exports of models and keeps what they take.
 
         Args:
             batches: {key: function that makes a model}s; those of one take
                 turns.
-            runs: Samples of each, in a process.
-            processes: How many measure all, one after the other; the median
-                counts. Defaults to 1.
+            effort: The `Effort`.
         """
         with tempfile.TemporaryDirectory() as folder:
             folders = [f"{folder}/{i}" for i in range(len(batches))]
             for models, each in zip(batches, folders):
                 for key, make in models.items():
                     exporting.write(make(), f"{each}/{key}")
-            times = timed(folders, *self._settings, runs, processes)
+            times = timed(folders, *self._settings, effort)
         for each in times:
             self._rows.update(each)
         table = self._read()
@@ -78,7 +85,7 @@ class Store:
             ) from error
 
 
-def timed(folders, batch_size, threads, runs, processes):
+def timed(folders, batch_size, threads, effort):
     """Returns what the exports in each folder take, {name: milliseconds}.
 
     The placement of a model in memory is that of its process, and so is some
@@ -88,10 +95,10 @@ def timed(folders, batch_size, threads, runs, processes):
         folders: Paths of folders of exports. Those of one take turns.
         batch_size: As for a `Store`.
         threads: The same.
-        runs: As for `Store.measure`.
-        processes: The same.
+        effort: The `Effort`.
     """
-    settings = batch_size, threads, runs, *folders
+    runs, sample_ms, processes = effort
+    settings = batch_size, threads, runs, sample_ms, *folders
     measured = [_in_process(*map(str, settings)) for _ in range(processes)]
     return [
         {name: statistics.median(x[name] for x in row) for name in row[0]}

@@ -25,10 +25,19 @@ def compare(models, batch_sizes=BATCH_SIZES, runs=20):
     """
     times = {name: {} for name in models}
     for size in batch_sizes:
-        calls = {name: _call(model, size) for name, model in models.items()}
-        for name, measured in timing.measure(calls, runs).items():
-            times[name][size] = measured
+        for name, each in timing.measure(calls(models, size), runs).items():
+            times[name][size] = each
     return times
+
+
+def calls(models, batch_size):
+    """Returns functions that call models on random inputs, {name: function}.
+
+    Args:
+        models: As for `compare`.
+        batch_size: Of the inputs.
+    """
+    return {name: _call(model, batch_size) for name, model in models.items()}
 
 
 def plain(times):
