@@ -20,7 +20,7 @@ from tfprune import timing
 from tfprune import tracing
 
 SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
-SIZE = 96  # Height and width of the images of the models of a latency.
+SIZE = 224  # Height and width of the images of the models of a latency.
 
 
 def speeds(runs):
