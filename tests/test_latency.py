@@ -124,6 +124,26 @@ def test_what_was_measured_is_not_measured_again(counted, table):
     assert counted  # another batch size
 
 
+def test_what_was_measured_before_a_kill_is_kept(counted, table, monkeypatch):
+    graph, measured = tracing.trace(network()), measuring.timed
+
+    def killed(folders, *settings):
+        if table.exists():
+            raise KeyboardInterrupt
+        return measured(folders, *settings)
+
+    monkeypatch.setattr(latency, "ROWS", 2)
+    monkeypatch.setattr(measuring, "timed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        latency.Latency(graph, 1, 1, table)
+    (rows,) = json.loads(table.read_text()).values()
+    monkeypatch.setattr(measuring, "timed", measured)
+    latency.Latency(graph, 1, 1, table)
+    (more,) = json.loads(table.read_text()).values()
+    assert more.items() >= rows.items()
+    assert 0 < len(rows) < len(more) - 5  # More than the whole models.
+
+
 def test_no_unit_lowers_the_latency(monkeypatch, table):
     rng = np.random.default_rng(0)
     monkeypatch.setattr(measuring.Store, "__contains__", lambda *_: True)
