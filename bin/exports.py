@@ -14,9 +14,10 @@ from tfprune import budgets
 from tfprune import compaction
 from tfprune import costs
 from tfprune import exporting
+from tfprune import latency
 from tfprune import measuring
 from tfprune import rankings
-from tfprune import timing
+from tfprune import selection
 from tfprune import tracing
 
 SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
@@ -53,8 +54,13 @@ def latencies(runs):
     for name in specimens.FAMILIES:
         model = specimens.build(name, input_shape=(SIZE, SIZE, 3))
         graph = tracing.trace(model)
-        keep = _select(graph, budgets.Budget(latency_ms=0.5))
-        masks = {"dense": np.ones(graph.num_units, bool), "half": keep}
+        every = np.ones(graph.num_units, bool)
+        budget = budgets.Budget(latency_ms=0.5)
+        selector = selection.Selector(
+            graph, budget, 1, rankings.global_ranking, 1.0, 1
+        )  # Whose `nearest` is told where `select` would end all.
+        keep = selector.nearest(_scores(graph), every)
+        masks = {"dense": every, "half": keep}
         with _exported(model, graph, masks) as folder:
             times = _times(folder, 1, runs)
         used = times["half"] / (0.5 * times["dense"])
@@ -64,13 +70,16 @@ def latencies(runs):
 def _select(graph, budget, **kwargs):
     """Returns what stays of random scores within a budget."""
     every = np.ones(graph.num_units, bool)
-    scores = np.random.default_rng(0).random(graph.num_units)
-    return budgets.select(scores, graph, every, budget, **kwargs)
+    return budgets.select(_scores(graph), graph, every, budget, **kwargs)
+
+
+def _scores(graph):
+    return np.random.default_rng(0).random(graph.num_units)
 
 
 def _times(folder, batch_size, processes):
     """Returns the milliseconds of the exports in a folder, {name: median}."""
-    effort = measuring.Effort(7, timing.SAMPLE_MS, processes)
+    effort = latency.WHOLE._replace(runs=7, processes=processes)
     (times,) = measuring.timed([folder], batch_size, 1, effort)
     return times
 

@@ -132,16 +132,17 @@ def test_what_was_measured_before_a_kill_is_kept(counted, table, monkeypatch):
             raise KeyboardInterrupt
         return measured(folders, *settings)
 
-    monkeypatch.setattr(latency, "ROWS", 2)
+    monkeypatch.setattr(latency, "AT_ONCE", 2)
     monkeypatch.setattr(measuring, "timed", killed)
     with pytest.raises(KeyboardInterrupt):
         latency.Latency(graph, 1, 1, table)
     (rows,) = json.loads(table.read_text()).values()
     monkeypatch.setattr(measuring, "timed", measured)
+    counted.clear()
     latency.Latency(graph, 1, 1, table)
     (more,) = json.loads(table.read_text()).values()
-    assert more.items() >= rows.items()
     assert 0 < len(rows) < len(more) - 5  # More than the whole models.
+    assert len(counted) == len(more) - len(rows)
 
 
 def test_no_unit_lowers_the_latency(monkeypatch, table):
@@ -266,7 +267,45 @@ def test_least_sample_of_an_export_counts(monkeypatch, tmp_path, clock, least):
     monkeypatch.setattr(stopwatch.serving, "load", lambda path: None)
     monkeypatch.setattr(stopwatch.speed, "calls", lambda exports, size: exports)
     monkeypatch.setattr(
-        stopwatch.timing, "samples", lambda calls, runs, _: {"a": rows[:runs]}
+        stopwatch.timing,
+        "samples",
+        lambda calls, *settings: {"a": rows} if settings == (2, 20.0) else {},
     )
     (tmp_path / "a").mkdir()
     assert stopwatch._times(tmp_path, 1, 2, 20.0, clock) == {"a": least}
+
+
+def test_parts_are_timed_quickly_and_whole_models_with_care(
+    monkeypatch, counted, table
+):
+    efforts, measured = [], measuring.timed
+
+    def timed(folders, *settings):
+        efforts.append(settings)
+        return measured(folders, *settings)
+
+    monkeypatch.setattr(measuring, "timed", timed)
+    latency.Latency(tracing.trace(network()), 3, 2, table)
+    assert efforts == [(3, 2, latency.PART), (3, 2, latency.WHOLE)]
+    assert latency.PART < latency.WHOLE
+
+
+def test_process_that_is_slower_does_not_change_a_ratio(monkeypatch):
+    processes = [
+        [{"a": 2, "b": 4}, {"c": 7}],
+        [{"a": 6, "b": 12}, {"c": 9}],
+        [{"a": 9, "b": 9}, {"c": 5}],
+    ]
+    asked = []
+
+    def in_process(*arguments):
+        asked.append(arguments)
+        return processes[len(asked) - 1]
+
+    monkeypatch.setattr(measuring, "_in_process", in_process)
+    effort = measuring.Effort(runs=5, sample_ms=2.5, processes=3)
+    pair, single = measuring.timed(["x", "y"], 8, 1, effort)
+    assert asked == [("8", "1", "5", "2.5", "x", "y")] * 3
+    assert pair["b"] / pair["a"] == pytest.approx(2)
+    assert sum(pair.values()) == pytest.approx(18)
+    assert single == {"c": pytest.approx(7)}

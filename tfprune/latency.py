@@ -11,14 +11,15 @@ from scipy import interpolate
 from scipy import optimize
 
 from tfprune import measuring
+from tfprune import timing
 from tfprune import works as works_lib
 from tfprune.rules import base
 
 MARGIN = 1.025
 CALL = "call"  # The name of what a call takes that does nothing.
 PART = measuring.Effort(runs=3, sample_ms=5.0, processes=1)
-WHOLE = measuring.Effort(runs=21, sample_ms=20.0, processes=5)
-ROWS = 32  # Parts that are measured at all their widths before they are kept.
+WHOLE = measuring.Effort(runs=21, sample_ms=timing.SAMPLE_MS, processes=5)
+AT_ONCE = 32  # Parts that are measured, at all widths, before they are kept.
 SHARES = 0.125, 0.25, 0.5, 1.0  # of the units of each group, where measured
 
 
@@ -68,7 +69,8 @@ class Latency:
     def measured(self, keep):
         """Returns what the finished model takes, and puts it on the line.
 
-        It is timed in turn with the dense model.
+        It is timed in turn with the dense model, and told as the dense model's
+        time by the ratio of the two.
 
         Args:
             keep: bool, [num_units].
@@ -108,9 +110,10 @@ class Latency:
             asked |= new.keys()
             if new:
                 batches.append(new)
-        for done in range(0, len(batches), ROWS):
-            logging.info("%d of %d parts are timed", done, len(batches))
-            self._store.measure(batches[done : done + ROWS], PART)
+        for i in range(0, len(batches), AT_ONCE):
+            self._store.measure(batches[i : i + AT_ONCE], PART)
+            done = min(i + AT_ONCE, len(batches))
+            logging.info("Timed %d of %d new parts", done, len(batches))
         return [
             part.interpolated([self._store[work.key] for work in row])
             for part, row in zip(parts, rows)

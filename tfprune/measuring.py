@@ -4,12 +4,12 @@ import json
 import os
 import pathlib
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfprune import exporting
@@ -39,7 +39,7 @@ class Store:
         self._settings = batch_size, threads
         self._machine = (
             f"{platform.node()} {platform.platform()}, {os.cpu_count()} CPUs, "
-            f"TensorFlow {tf.__version__}, exports, batch of {batch_size}, "
+            f"TensorFlow {tf.__version__}, least times, batch of {batch_size}, "
             f"threads: {threads}, constants of {serving.CONSTANT_BYTES} bytes"
         )
         self._rows = self._read().get(self._machine, {})
@@ -100,10 +100,18 @@ def timed(folders, batch_size, threads, effort):
     runs, sample_ms, processes = effort
     settings = batch_size, threads, runs, sample_ms, *folders
     measured = [_in_process(*map(str, settings)) for _ in range(processes)]
-    return [
-        {name: statistics.median(x[name] for x in row) for name in row[0]}
-        for row in zip(*measured)
-    ]
+    return [_median(rows) for rows in zip(*measured)]
+
+
+def _median(rows):
+    """Returns the medians of {name: ms}s, of the shares of their sums.
+
+    So what slows a process down does not count.
+    """
+    times = np.array([[row[name] for name in rows[0]] for row in rows])
+    sums = times.sum(axis=1, keepdims=True)
+    medians = np.median(sums) * np.median(times / sums, axis=0)
+    return dict(zip(rows[0], medians.tolist()))
 
 
 def _in_process(*arguments):

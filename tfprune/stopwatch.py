@@ -1,7 +1,6 @@
 """Times exports in a process of its own, with threads of its own.
 
-    python -m tfprune.stopwatch \
-        BATCH_SIZE THREADS RUNS SAMPLE_MS FOLDER [FOLDER ...]
+    python -m tfprune.stopwatch BATCH_SIZE THREADS RUNS SAMPLE_MS FOLDER ...
 """
 
 import json

@@ -116,8 +116,8 @@ def _sample(function, repeats):
     return Sample(*(1e3 * (b - a) / repeats for a, b in zip(before, after)))
 
 
-def _spread(samples):
-    if len(samples) == 1:
-        return Spread(*samples * 3)
-    low, _, high = statistics.quantiles(samples, method="inclusive")
-    return Spread(statistics.median(samples), low, high)
+def _spread(values):
+    if len(values) == 1:
+        return Spread(*values * 3)
+    low, _, high = statistics.quantiles(values, method="inclusive")
+    return Spread(statistics.median(values), low, high)
