@@ -22,21 +22,19 @@ from tfprune import tracing
 
 SHARES = [tenths / 10 for tenths in range(1, 10)]  # of the units that stay
 SIZE = 224  # Height and width of the images of the models of a latency.
+SAMPLES = 7  # of each export in a process
 
 
 def speeds(runs):
     """Yields the CPU times of pruned exports of ResNet-50 beside others."""
     model = keras.applications.ResNet50(weights=None)
     graph = tracing.trace(model)
-    masks = {"dense": np.ones(graph.num_units, bool)}
+    masks = {"dense": _every(graph)}
     for share in SHARES:
-        masks[share] = _select(
-            graph,
-            budgets.Budget(units=share),
-            ranking=rankings.uniform_ranking,
-        )
+        budget = budgets.Budget(units=share)
+        masks[share] = _selected(graph, budget, rankings.uniform_ranking)
     macs = costs.cost(model, graph, masks[0.5]).macs
-    masks["global"] = _select(graph, budgets.Budget(macs=macs), align=16)
+    masks["global"] = _selected(graph, budgets.Budget(macs=macs), align=16)
     with _exported(model, graph, masks) as folder:
         for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
             times = _times(folder, size, runs)
@@ -54,32 +52,28 @@ def latencies(runs):
     for name in specimens.FAMILIES:
         model = specimens.build(name, input_shape=(SIZE, SIZE, 3))
         graph = tracing.trace(model)
-        every = np.ones(graph.num_units, bool)
         budget = budgets.Budget(latency_ms=0.5)
-        selector = selection.Selector(
-            graph, budget, 1, rankings.global_ranking, 1.0, 1
-        )  # Whose `nearest` is told where `select` would end all.
-        keep = selector.nearest(_scores(graph), every)
-        masks = {"dense": every, "half": keep}
+        masks = {"dense": _every(graph), "half": _selected(graph, budget)}
         with _exported(model, graph, masks) as folder:
             times = _times(folder, 1, runs)
         used = times["half"] / (0.5 * times["dense"])
         yield f"{name}, of half of its latency", used, "x", 1.0
 
 
-def _select(graph, budget, **kwargs):
-    """Returns what stays of random scores within a budget."""
-    every = np.ones(graph.num_units, bool)
-    return budgets.select(_scores(graph), graph, every, budget, **kwargs)
+def _selected(graph, budget, ranking=rankings.global_ranking, align=1):
+    """Returns what stays of random scores within a budget, or nearest it."""
+    selector = selection.Selector(graph, budget, 1, ranking, 1.0, align)
+    scores = np.random.default_rng(0).random(graph.num_units)
+    return selector.nearest(scores, _every(graph))
 
 
-def _scores(graph):
-    return np.random.default_rng(0).random(graph.num_units)
+def _every(graph):
+    return np.ones(graph.num_units, bool)
 
 
 def _times(folder, batch_size, processes):
     """Returns the milliseconds of the exports in a folder, {name: median}."""
-    effort = latency.WHOLE._replace(runs=7, processes=processes)
+    effort = latency.WHOLE._replace(runs=SAMPLES, processes=processes)
     (times,) = measuring.timed([folder], batch_size, 1, effort)
     return times
 

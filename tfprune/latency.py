@@ -69,8 +69,8 @@ class Latency:
     def measured(self, keep):
         """Returns what the finished model takes, and puts it on the line.
 
-        It is timed in turn with the dense model, and told as the dense model's
-        time by the ratio of the two.
+        It is timed in turn with the dense model. The ratio of the two counts,
+        multiplied by the time of the dense model when it was first measured.
 
         Args:
             keep: bool, [num_units].
