@@ -8,7 +8,7 @@ A path is a `.keras` file, a SavedModel, or the folder of a run. Models take
 turns, and so does what a part compares; times are medians, with the first and
 third quartile. CPU time is that of all threads of the process. The parts of
 tfprune are shown beside what each is held to; `speeds` takes ten minutes, and
-`latencies` an hour, of a machine that should do nothing else.
+`latencies` two hours, of a machine that should do nothing else.
 """
 
 import itertools

@@ -29,12 +29,15 @@ def speeds(runs):
     """Yields the CPU times of pruned exports of ResNet-50 beside others."""
     model = keras.applications.ResNet50(weights=None)
     graph = tracing.trace(model)
-    masks = {"dense": _every(graph)}
+    scores, every = _scores(graph), np.ones(graph.num_units, bool)
+    masks = {"dense": every}
     for share in SHARES:
         budget = budgets.Budget(units=share)
-        masks[share] = _selected(graph, budget, rankings.uniform_ranking)
-    macs = costs.cost(model, graph, masks[0.5]).macs
-    masks["global"] = _selected(graph, budgets.Budget(macs=macs), align=16)
+        selector = _selector(graph, budget, rankings.uniform_ranking)
+        masks[share] = selector.select(scores, every)
+    budget = budgets.Budget(macs=costs.cost(model, graph, masks[0.5]).macs)
+    selector = _selector(graph, budget, align=16)
+    masks["global"] = selector.select(scores, every)
     with _exported(model, graph, masks) as folder:
         for size, limit in ((1, 1 / 3.2), (8, 1 / 3.0)):
             times = _times(folder, size, runs)
@@ -52,23 +55,22 @@ def latencies(runs):
     for name in specimens.FAMILIES:
         model = specimens.build(name, input_shape=(SIZE, SIZE, 3))
         graph = tracing.trace(model)
-        budget = budgets.Budget(latency_ms=0.5)
-        masks = {"dense": _every(graph), "half": _selected(graph, budget)}
+        every = np.ones(graph.num_units, bool)
+        selector = _selector(graph, budgets.Budget(latency_ms=0.5))
+        half = selector.nearest(_scores(graph), every)  # A miss is shown.
+        masks = {"dense": every, "half": half}
         with _exported(model, graph, masks) as folder:
             times = _times(folder, 1, runs)
         used = times["half"] / (0.5 * times["dense"])
         yield f"{name}, of half of its latency", used, "x", 1.0
 
 
-def _selected(graph, budget, ranking=rankings.global_ranking, align=1):
-    """Returns what stays of random scores within a budget, or nearest it."""
-    selector = selection.Selector(graph, budget, 1, ranking, 1.0, align)
-    scores = np.random.default_rng(0).random(graph.num_units)
-    return selector.nearest(scores, _every(graph))
+def _selector(graph, budget, ranking=rankings.global_ranking, align=1):
+    return selection.Selector(graph, budget, 1, ranking, 1.0, align)
 
 
-def _every(graph):
-    return np.ones(graph.num_units, bool)
+def _scores(graph):
+    return np.random.default_rng(0).random(graph.num_units)
 
 
 def _times(folder, batch_size, processes):
