@@ -12,6 +12,9 @@ WRITER = {
     "use_bias": (False, True),
 }
 WINDOW = {"size": (1, 2, 3), "padding": ("same", "valid")}
+# A 1 x 1 depthwise convolution of one channel breaks 1 x 1 ones of TensorFlow
+# 2.21 that follow it: oneDNN is given its primitive, which is not theirs.
+DEPTHWISE = WINDOW | {"size": (2, 3)}
 SPACING = ({}, {"strides": 2}, {"dilation_rate": 2})
 
 
@@ -56,7 +59,7 @@ def grouped_conv(x, groups, multiple, size, padding, spacing, **settings):
     base.IMAGE,
     depth_multiplier=(1, 2),
     spacing=SPACING,
-    **WINDOW,
+    **DEPTHWISE,
     **WRITER,
 )
 def depthwise_conv(x, size, padding, spacing, **settings):
@@ -69,7 +72,7 @@ def depthwise_conv(x, size, padding, spacing, **settings):
     filters=base.FILTERS,
     depth_multiplier=(1, 2),
     spacing=SPACING,
-    **WINDOW,
+    **DEPTHWISE,
     **WRITER,
 )
 def separable_conv(x, filters, size, padding, spacing, **settings):
