@@ -5,10 +5,11 @@
     python bin/benchmark.py
 
 A path is a `.keras` file, a SavedModel, or the folder of a run. Models take
-turns, and so does what a part compares; times are medians, with the first and
-third quartile. CPU time is that of all threads of the process. The parts of
-tfprune are shown beside what each is held to; `speeds` takes ten minutes, and
-`latencies` two hours, of a machine that should do nothing else.
+turns, and so does what a part compares; times are medians, those of models
+with the first and third quartile. CPU time is that of all threads of the
+process. The parts of tfprune are shown beside what each is held to. `speeds`
+and `latencies` are of exports on one thread, the least of several samples;
+they take twenty minutes and two hours of a machine that should do nothing else.
 """
 
 import itertools
