@@ -76,6 +76,14 @@ def test_groups_look_different_as_long_as_looks_last():
     assert len({bar[3] for bar in bars(axes)}) == 40
 
 
+def test_title_tells_that_looks_come_again():
+    for count, told in ((45, False), (46, True)):
+        rows = [row(f"layer{i}", {f"layer{i}": 2}) for i in range(count)]
+        (axes,) = figures.groups(rows, []).axes
+        title = axes.get_title(loc="left")
+        assert ("looks come again after 45 groups" in title) is told
+
+
 def texts(artists):
     return [artist.get_text() for artist in artists]
 

@@ -271,9 +271,23 @@ def test_user_freezes_layers_by_pattern():
     assert reasons(graph, "block_b") == {"asked for by the user": 4}
 
 
+def test_brackets_in_a_name_are_no_pattern():
+    x = image()
+    y = conv(conv(x, 2, "stem[1]"), 3, "stem1")
+    graph = traced(x, zoo.head(y), frozen=["stem[1]"])
+    assert reasons(graph, "stem[1]") == {"asked for by the user": 2}
+    assert reasons(graph, "stem1") == {}
+
+
 def test_frozen_pattern_that_matches_nothing():
     with pytest.raises(ValueError, match="'nowhere', which matches none of"):
         tracing.trace(zoo.plain(), frozen=["nowhere"])
+
+
+def test_frozen_layer_in_place_of_its_name():
+    model = zoo.plain()
+    with pytest.raises(ValueError, match="`frozen` must name.*: <Dense name="):
+        tracing.trace(model, frozen=[model.layers[-1]])
 
 
 @pytest.mark.parametrize("frozen", ["a", 3, None])
@@ -329,17 +343,7 @@ def test_classes_are_the_model_output_whatever_normalises_them():
 @pytest.mark.parametrize("name", zoo.NETWORKS)
 def test_explanation_covers_every_layer(name):
     model = zoo.NETWORKS[name]()
-    table = tracing.explain(model)
-    graph = tracing.trace(model)
-    paths = dict.fromkeys(call.path for call in graph.program.calls)
-    assert [row.name for row in table] == [*graph.program.input_names, *paths]
-    for row in table:
-        units = graph.layer_units(row.name)
-        units = np.concatenate(units if isinstance(units, list) else [units])
-        assert row.channels == len(units)
-        if (units >= 0).all():
-            assert row.prunable == graph.prunable[units].sum()
-        assert row.prunable + sum(row.reasons.values()) == row.channels
+    zoo.check_explanation(tracing.trace(model))
 
 
 def test_explanation_names_the_group_of_each_channel():
@@ -382,6 +386,13 @@ def test_explanation_prints_as_a_table():
     for word in ("Dense", "3", "0", "model output"):
         assert word in last
     assert "the rest stays" in text
+
+
+def test_names_with_brackets_are_printed_as_they_are():
+    x = image()
+    y = conv(conv(x, 2, "[red]a"), 3, "b[bold]")
+    text = str(tracing.explain(keras.Model(x, zoo.head(y))))
+    assert "[red]a" in text and "b[bold]" in text
 
 
 @pytest.mark.parametrize("name", ["nested", "sequential", "residual_padded"])

@@ -110,6 +110,7 @@ def test_variant_of_family_is_compacted(name, build):
     assert specimens.prunable_inside(graph) >= least_prunable(name)
     if build is not open_sizes:  # Its outputs are all features.
         assert graph.prunable.mean() >= least_prunable(name)
+    networks.check_explanation(graph)
     small = compaction.compact(model, graph, networks.random_keep(graph, 0))
     assert small.count_params() < model.count_params()
 

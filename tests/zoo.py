@@ -1,5 +1,7 @@
 """Small networks, one for each way that channels are tied together."""
 
+import collections
+
 import keras
 from keras import layers
 from keras import ops
@@ -297,6 +299,34 @@ def network(name):
     for weight in model.weights:
         weight.assign(rng.uniform(0.1, 0.9, weight.shape))
     return model
+
+
+def check_explanation(graph):
+    """Asserts that every channel of every layer is in a group or has a reason.
+
+    What is told of a layer must be what is known of its units, and all groups
+    and reasons must be told.
+    """
+    table = graph.explain()
+    calls = [call.path for call in graph.program.calls]
+    expected = [*graph.program.input_names, *dict.fromkeys(calls)]
+    names = [row.name for row in table]
+    assert [name for name in names if name in expected] == expected
+    for row in table:
+        assert row.prunable + sum(row.reasons.values()) == row.channels, row
+        if " #" in row.name:  # another call, of other channels
+            continue
+        units = graph.layer_units(row.name)
+        units = np.concatenate(units if isinstance(units, list) else [units])
+        assert row.channels == len(units), row
+        if (units >= 0).all():  # Padding may be in a group without a unit.
+            found = collections.Counter(graph.reasons[unit] for unit in units)
+            assert row.prunable == found.pop(None, 0), row
+            assert row.reasons == found, row
+    groups = {name for row in table for name in row.groups}
+    assert len(groups) == graph.groups.prunable.sum()
+    told = {reason for row in table for reason in row.reasons}
+    assert told >= set(graph.reasons) - {None}
 
 
 def random_keep(graph, seed, share=0.5):

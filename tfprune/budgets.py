@@ -1,6 +1,7 @@
 """Budgets, and the choice of the units that stay within one."""
 
 import dataclasses
+import os
 
 import numpy as np
 
@@ -56,16 +57,23 @@ class Budget:
                 f"`latency_ms`. Received: {given}."
             )
         (name, value), = given.items()
-        kinds = int, np.integer, *([float] if name == "latency_ms" else [])
+        floats = float, np.floating
+        kinds = int, np.integer, *(floats if name == "latency_ms" else ())
         number = isinstance(value, kinds) and 1 <= value < np.inf
-        fraction = isinstance(value, (float, np.floating)) and 0 < value < 1
+        fraction = isinstance(value, floats) and 0 < value < 1
         if isinstance(value, bool) or not (number or fraction):
+            kind = "a number" if name == "latency_ms" else "an int"
             raise ValueError(
-                f"`{name}` must be an int of at least 1, or a float in (0, 1), "
+                f"`{name}` must be {kind} of at least 1, or a float in (0, 1), "
                 f"the kept fraction. Received: {name}={value!r}."
             )
         _check_tolerance(self.tolerance)
         checks.check_counts(batch_size=self.batch_size, threads=self.threads)
+        if not isinstance(self.table, (str, os.PathLike)):
+            raise ValueError(
+                "`table` must be the path of a file. "
+                f"Received: table={self.table!r}."
+            )
         settings = self.batch_size, self.threads, self.table
         if name != "latency_ms" and settings != (1, 1, TABLE):
             raise ValueError(
@@ -125,11 +133,12 @@ def select(
         keep: bool, [num_units], the units that are alive.
         budget: A `Budget`.
         min_units: How many units a layer keeps at least: an int of at least 1,
-            or a float in (0, 1], the fraction of its prunable units, which
-            stays besides the frozen ones. Or a dict from names of layers, in
-            which `*` and `?` match as in file names, to such numbers; the last
-            name that matches a layer counts. Defaults to 1, also for layers
-            that are not named.
+            or a float in (0, 1], the fraction of its prunable units, rounded
+            up, which stays besides the frozen ones. Or a dict from names of
+            layers, in which `*` and `?` match as in file names, to such
+            numbers. The last name that matches a layer counts, `"*"` only if
+            no other does; of layers that share their units, the strictest.
+            Defaults to 1, also for layers that are not named.
         ranking: A function of `tfprune.rankings`, or any `(scores, graph,
             keep)` that returns new scores. Defaults to `global_ranking`.
         max_units: How many units a layer keeps at most, in the manner of

@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 
 class Explanation(list):
-    """A list of `Row`s, one for each layer, that prints as a table."""
+    """A list of `Row`s, for each layer, that prints as a table."""
 
     @property
     def uncounted(self):
@@ -44,6 +44,7 @@ class Explanation(list):
         return [row.name for row in self if not row.counted]
 
     def __rich__(self):
+        from rich import markup
         from rich import table
 
         grid = table.Table()
@@ -53,9 +54,10 @@ class Explanation(list):
             grid.add_column(title, justify=justify, overflow="fold")
         if self.uncounted:
             names = ", ".join(self.uncounted)
-            grid.caption = f"Multiply-accumulates not counted: {names}"
+            text = f"Multiply-accumulates not counted: {names}"
+            grid.caption = markup.escape(text)
         for row in self:
-            grid.add_row(*cells(row))
+            grid.add_row(*map(markup.escape, cells(row)))
         return grid
 
     def __str__(self):

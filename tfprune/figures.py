@@ -63,7 +63,8 @@ def channels(layers):
 def groups(explanation, edges):
     """Returns a drawing of the layers of a model, their channels by group.
 
-    Channels of one colour and hatching stay or go together; grey ones stay.
+    Channels of one colour and hatching stay or go together; grey ones stay. If
+    there are more groups than such looks, these come again, as the title says.
 
     Args:
         explanation: List of `Row`s of an `Explanation`.
@@ -92,7 +93,10 @@ def groups(explanation, edges):
     axes.set_xlabel("channels")
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     _style(axes, "x")
-    axes.set_title("Channels that stay or go together", **TITLE)
+    title = "Channels that stay or go together"
+    if len(names) > len(GROUPS):
+        title += f"; looks come again after {len(GROUPS)} groups"
+    axes.set_title(title, **TITLE)
     return drawing
 
 

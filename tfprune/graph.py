@@ -177,21 +177,28 @@ class ChannelGraph:
         return keep
 
     def explain(self):
-        """Returns an `Explanation` with a `Row` for each layer."""
+        """Returns an `Explanation` with a `Row` for each layer.
+
+        A layer that is called again has another row, of its name and a number,
+        if its channels are others then.
+        """
         inputs = [
-            self._row(name, "InputLayer", units)
+            self._row(name, "", "InputLayer", units)
             for name, units in self._inputs.items()
         ]
-        rows = {}
+        rows, calls = [], collections.defaultdict(list)
         for node in self.nodes:
             kind = type(node.layer).__name__
             for path, arrays in node.arrays.items():
-                if path not in rows:
-                    units = np.concatenate([x.ravel() for x in arrays])
-                    rows[path] = self._row(path, kind, units)
-        return explanation.Explanation([*inputs, *rows.values()])
+                units = np.concatenate([x.ravel() for x in arrays])
+                before = calls[path]
+                if not any(np.array_equal(units, x) for x in before):
+                    number = f" #{len(before) + 1}" if before else ""
+                    rows.append(self._row(path, number, kind, units))
+                    before.append(units)
+        return explanation.Explanation([*inputs, *rows])
 
-    def _row(self, name, kind, units):
+    def _row(self, name, number, kind, units):
         groups, reasons = collections.Counter(), collections.Counter()
         for unit in units.tolist():
             why = base.SHAPE if unit < 0 else self.reasons[unit]
@@ -201,7 +208,12 @@ class ChannelGraph:
                 reasons[why] += 1
         counted = name not in self.uncounted
         return explanation.Row(
-            name, kind, units.size, dict(groups), dict(reasons), counted
+            f"{name}{number}",
+            kind,
+            units.size,
+            dict(groups),
+            dict(reasons),
+            counted,
         )
 
     def widths(self, keep):

@@ -1,32 +1,37 @@
 """How many units each layer may keep, by the names of layers."""
 
-import fnmatch
+import collections
+import math
 
 import numpy as np
 
+from tfprune.rules import nodes
 
-def of_layers(graph, others, **argument):
-    """Returns a number of units for each of `graph.unit_sets`, int [sets].
+
+def least(graph, min_units):
+    """Returns how many of each of `graph.unit_sets` stay at least, int [sets].
 
     Args:
         graph: A `ChannelGraph`.
-        others: The number for layers that are not named.
-        **argument: The name and the value of `min_units` or `max_units` of
-            `budgets.select`.
+        min_units: As for `budgets.select`.
 
     Raises:
         ValueError: As for `check`, or if a name matches no layer.
     """
-    check(**argument)
-    ((name, value),) = argument.items()
-    if not isinstance(value, dict):
-        value = {"*": value}
-    numbers = np.zeros(len(graph.unit_sets), int)
-    place = {x.tobytes(): i for i, x in enumerate(graph.unit_sets)}
-    for pattern, number in [("*", others), *value.items()]:
-        for units in _named(name, pattern, graph):
-            numbers[place[units.tobytes()]] = _count(number, units, graph)
-    return numbers
+    return _of_sets(graph, max, 1, min_units=min_units)
+
+
+def most(graph, max_units):
+    """Returns how many of each of `graph.unit_sets` stay at most, int [sets].
+
+    Args:
+        graph: A `ChannelGraph`.
+        max_units: As for `budgets.select`.
+
+    Raises:
+        ValueError: As for `check`, or if a name matches no layer.
+    """
+    return _of_sets(graph, min, 1.0, max_units=max_units)
 
 
 def check(**arguments):
@@ -57,17 +62,27 @@ def _is_number(value):
     return isinstance(value, (float, np.floating)) and 0 < value <= 1
 
 
-def _named(name, pattern, graph):
-    """Yields the units of each output of the layers that match a pattern."""
-    pairs = [pair for node in graph.nodes for pair in node.arrays.items()]
-    named = [x for path, x in pairs if fnmatch.fnmatchcase(path, pattern)]
-    if not named:
-        raise ValueError(
-            f"`{name}` must name layers of the model. Received: {pattern!r}, "
-            f"which matches none of {[path for path, _ in pairs]}."
-        )
-    for array in sum(named, []):
-        yield np.unique(array[array >= 0])
+def _of_sets(graph, strictest, others, **argument):
+    """Returns the strictest number of the layers that have each unit set."""
+    check(**argument)
+    ((name, value),) = argument.items()
+    numbers = dict(value) if isinstance(value, dict) else {"*": value}
+    others = numbers.pop("*", others)
+    of_layers = {}  # by path and units; the last name that matches counts
+    for pattern, number in numbers.items():
+        for path, arrays in nodes.named(graph.nodes, pattern, name):
+            for array in arrays:
+                units = np.unique(array[array >= 0])
+                count = _count(number, units, graph)
+                of_layers[path, units.tobytes()] = count
+    counts = collections.defaultdict(list)
+    for (_, units), count in of_layers.items():
+        counts[units].append(count)
+    strict = [
+        strictest(counts[x.tobytes()] or [_count(others, x, graph)])
+        for x in graph.unit_sets
+    ]
+    return np.array(strict, int)
 
 
 def _count(number, units, graph):
@@ -75,4 +90,5 @@ def _count(number, units, graph):
     if isinstance(number, (int, np.integer)):
         return number
     frozen, prunable = np.bincount(graph.prunable[units], minlength=2)
-    return max(1, frozen + round(number * prunable))
+    # 0.1 * 30 is 3.0000000000000004, which is meant to be 3.
+    return max(1, frozen + math.ceil(round(number * prunable, 6)))

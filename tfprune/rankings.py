@@ -8,7 +8,16 @@ from tfprune import costs
 
 
 def global_ranking(scores, graph, keep):
-    """Ranks all units together: returns the scores as they are."""
+    """Ranks all units together, by the scores as they are.
+
+    Args:
+        scores: As for `uniform_ranking`.
+        graph: As for `uniform_ranking`.
+        keep: As for `uniform_ranking`.
+
+    Returns:
+        The scores.
+    """
     return scores
 
 

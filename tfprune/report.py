@@ -8,6 +8,7 @@ import platform
 
 import keras
 from rich import console
+from rich import markup
 from rich import table as rich_table
 import tensorflow as tf
 
@@ -100,6 +101,7 @@ def grid(titles, rows, numbers=NUMBERS):
         numbers: Titles of the columns that align to the right.
     """
     ruler = ("---:" if title in numbers else "---" for title in titles)
+    rows = [[text.replace("|", "\\|") for text in row] for row in rows]
     lines = ("| " + " | ".join(row) + " |" for row in (titles, ruler, *rows))
     return "\n".join(lines)
 
@@ -191,7 +193,7 @@ def _rich(titles, rows):
     for title in titles:
         grid.add_column(title, justify="right" if title in NUMBERS else "left")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(markup.escape, row))
     return grid
 
 

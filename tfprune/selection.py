@@ -46,8 +46,8 @@ class Selector:
         self._graph = graph
         self._ranking = ranking
         self._align = align
-        self._least = limits.of_layers(graph, 1, min_units=min_units)
-        self._most = limits.of_layers(graph, 1.0, max_units=max_units)
+        self._least = limits.least(graph, min_units)
+        self._most = limits.most(graph, max_units)
         self._settings = (
             f"`min_units`={min_units}, `max_units`={max_units} and "
             f"`align`={align}"

@@ -1,7 +1,5 @@
 """Unit numbers for every channel of every tensor and variable of a model."""
 
-import fnmatch
-
 from keras import tree
 import numpy as np
 
@@ -63,7 +61,9 @@ def trace_program(code, frozen=()):
             f"Received: frozen={frozen!r}; did you mean ({frozen!r},)?"
         )
     for pattern in frozen:
-        _freeze_named(pattern, nodes, units)
+        for _, arrays in nodes_lib.named(nodes, pattern, "frozen"):
+            for array in arrays:
+                units.freeze(array, base.USER)
     _freeze_alone(nodes, units)
     _freeze_inside(nodes, units)
     return graph_lib.ChannelGraph(code, inputs, nodes, units)
@@ -77,6 +77,9 @@ def explain(model):
 
     Returns:
         An `Explanation`; `print` shows it as a table.
+
+    Raises:
+        ValueError: As for `trace`.
     """
     return trace(model).explain()
 
@@ -183,19 +186,6 @@ def _tie_tensors(first, second, units):
         else:
             units.freeze(a, base.SHAPE)
             units.freeze(b, base.SHAPE)
-
-
-def _freeze_named(pattern, nodes, units):
-    pairs = [pair for node in nodes for pair in node.arrays.items()]
-    named = [pair for pair in pairs if fnmatch.fnmatchcase(pair[0], pattern)]
-    if not named:
-        raise ValueError(
-            "`frozen` must name layers of the model. Received: "
-            f"{pattern!r}, which matches none of {[path for path, _ in pairs]}."
-        )
-    for _, arrays in named:
-        for array in arrays:
-            units.freeze(array, base.USER)
 
 
 def _freeze_alone(nodes, units):

@@ -1,6 +1,7 @@
 """What a rule is given of a call: the layer, and the units of its tensors."""
 
 import copy
+import fnmatch
 import inspect
 
 import numpy as np
@@ -127,3 +128,29 @@ class Node:
         shape = [1] * len(self.output_shapes[0])
         shape[axis] = len(units)
         return units.reshape(shape)
+
+
+def named(nodes, pattern, argument):
+    """Returns the layers whose names match a pattern.
+
+    Args:
+        nodes: List of `Node`s.
+        pattern: A name, in which `*` and `?` match as in file names.
+        argument: Name of the argument that it was given in.
+
+    Returns:
+        List of pairs of a path and arrays, as of `Node.arrays`.
+
+    Raises:
+        ValueError: If no name matches.
+    """
+    pairs = [pair for node in nodes for pair in node.arrays.items()]
+    if isinstance(pattern, str):
+        literal = pattern.replace("[", "[[]")
+        found = [x for x in pairs if fnmatch.fnmatchcase(x[0], literal)]
+        if found:
+            return found
+    raise ValueError(
+        f"`{argument}` must name layers of the model. Received: {pattern!r}, "
+        f"which matches none of {[path for path, _ in pairs]}."
+    )
