@@ -306,6 +306,40 @@ def test_strictest_limit_of_layers_that_share_units_counts(order):
         budgets.select(scores, graph, every, budget, min_units=several)
 
 
+def test_exception_to_a_pattern_is_that_of_the_layer_with_a_kernel():
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(16, 3, name="conv1_conv")(inputs)
+    x = layers.BatchNormalization(name="conv1_bn")(x)
+    x = layers.ReLU(name="conv1_relu")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    graph = tracing.trace(keras.Model(inputs, layers.Dense(2)(x)))
+    scores, every = np.arange(graph.num_units), everything(graph)
+    for limits, left in [
+        ({"conv*": 12, "conv1_conv": 4}, 4),
+        ({"*_bn": 12, "*_relu": 8}, 12),
+        ({"*": 2, "*_relu": np.float32(0.3)}, 5),
+    ]:
+        budget = budgets.Budget(units=left)
+        keep = budgets.select(scores, graph, every, budget, min_units=limits)
+        assert keep[graph.prunable].sum() == left
+        less = budgets.Budget(units=left - 1)
+        with pytest.raises(ValueError, match="cannot be met"):
+            budgets.select(scores, graph, every, less, min_units=limits)
+
+
+def test_share_of_a_thousand_is_rounded_up_to_no_more_than_it():
+    graph = chain(1000)
+    keep = budgets.select(
+        np.arange(graph.num_units),
+        graph,
+        everything(graph),
+        budgets.Budget(units=100),
+        max_units={"a": np.float32(0.1)},
+        min_units={"a": 0.1},
+    )
+    assert keep[graph.layer_units("a")].sum() == 100
+
+
 def test_layers_come_down_to_what_they_may_keep_if_the_budget_allows_more():
     graph = chain(8, 16)
     keep = budgets.select(

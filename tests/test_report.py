@@ -295,3 +295,10 @@ def test_report_names_the_layers_that_are_not_counted(tmp_path):
     report.write(tmp_path, summary(uncounted=["lstm", "gru"]), RECORDS)
     text = (tmp_path / "report.md").read_text()
     assert "leave out products of layers: lstm, gru." in text
+
+
+def test_names_with_brackets_are_printed_as_they_are():
+    screen = console.Console(width=120)
+    with screen.capture() as capture:
+        screen.print(report.table(summary(uncounted=["lstm[red]"])))
+    assert "products of layers: lstm[red]." in capture.get()

@@ -136,9 +136,10 @@ def select(
             or a float in (0, 1], the fraction of its prunable units, rounded
             up, which stays besides the frozen ones. Or a dict from names of
             layers, in which `*` and `?` match as in file names, to such
-            numbers. The last name that matches a layer counts, `"*"` only if
-            no other does; of layers that share their units, the strictest.
-            Defaults to 1, also for layers that are not named.
+            numbers. The last name that matches a layer counts; where several
+            that are named share their units, the strictest of those with a
+            kernel, or else of the others. `"*"` is for the units of layers
+            that no other name matches. Defaults to 1.
         ranking: A function of `tfprune.rankings`, or any `(scores, graph,
             keep)` that returns new scores. Defaults to `global_ranking`.
         max_units: How many units a layer keeps at most, in the manner of

@@ -18,7 +18,8 @@ SHOWN = 4
 class Row(NamedTuple):
     """The channels of one layer: each is in a group, or stays for a reason.
 
-    A group is prunable channels that lie in the same layers. It has the name of
+    The name is that of the layer, and tells which call if a later one has other
+    channels. A group is prunable channels that lie in the same layers. It has the name of
     the first of them, and a number if that layer begins several groups.
     """
 
@@ -44,8 +45,8 @@ class Explanation(list):
         return [row.name for row in self if not row.counted]
 
     def __rich__(self):
-        from rich import markup
         from rich import table
+        from rich import text
 
         grid = table.Table()
         for title in TITLES:
@@ -54,10 +55,10 @@ class Explanation(list):
             grid.add_column(title, justify=justify, overflow="fold")
         if self.uncounted:
             names = ", ".join(self.uncounted)
-            text = f"Multiply-accumulates not counted: {names}"
-            grid.caption = markup.escape(text)
+            caption = f"Multiply-accumulates not counted: {names}"
+            grid.caption = text.Text(caption)
         for row in self:
-            grid.add_row(*map(markup.escape, cells(row)))
+            grid.add_row(*map(text.Text, cells(row)))
         return grid
 
     def __str__(self):

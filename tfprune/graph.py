@@ -116,13 +116,14 @@ class ChannelGraph:
 
     @functools.cached_property
     def edges(self):
-        """Pairs of layer names, of which the second reads the first."""
+        """Pairs of names of rows, of which the second reads the first."""
         names = dict(zip(map(id, self.program.inputs), self._inputs))
         edges = {}
-        for call in self.program.calls:
+        for call, rows in zip(self.program.calls, self._row_names):
+            name = rows[call.path]
             for tensor in call.inputs:
-                edges[names[id(tensor)], call.path] = None
-            names.update((id(tensor), call.path) for tensor in call.outputs)
+                edges[names[id(tensor)], name] = None
+            names.update((id(tensor), name) for tensor in call.outputs)
         return list(edges)
 
     def check(self, keep):
@@ -179,26 +180,35 @@ class ChannelGraph:
     def explain(self):
         """Returns an `Explanation` with a `Row` for each layer.
 
-        A layer that is called again has another row, of its name and a number,
-        if its channels are others then.
+        A layer that is called again has another row if its channels are others
+        then, or in another order.
         """
-        inputs = [
-            self._row(name, "", "InputLayer", units)
+        rows = {
+            name: self._row(name, "InputLayer", units, True)
             for name, units in self._inputs.items()
-        ]
-        rows, calls = [], collections.defaultdict(list)
-        for node in self.nodes:
+        }
+        for node, names in zip(self.nodes, self._row_names):
             kind = type(node.layer).__name__
             for path, arrays in node.arrays.items():
-                units = np.concatenate([x.ravel() for x in arrays])
-                before = calls[path]
-                if not any(np.array_equal(units, x) for x in before):
-                    number = f" #{len(before) + 1}" if before else ""
-                    rows.append(self._row(path, number, kind, units))
-                    before.append(units)
-        return explanation.Explanation([*inputs, *rows])
+                name, counted = names[path], path not in self.uncounted
+                if name not in rows:
+                    rows[name] = self._row(name, kind, _flat(arrays), counted)
+        return explanation.Explanation(rows.values())
 
-    def _row(self, name, number, kind, units):
+    @functools.cached_property
+    def _row_names(self):
+        """For each of the nodes, {path: the name of the row it is told in}."""
+        calls, rows = collections.defaultdict(dict), []
+        for node in self.nodes:
+            rows.append({})
+            for path, arrays in node.arrays.items():
+                seen = calls[path]
+                number = seen.setdefault(_flat(arrays).tobytes(), len(seen) + 1)
+                again = f" (call {number})" if number > 1 else ""
+                rows[-1][path] = f"{path}{again}"
+        return rows
+
+    def _row(self, name, kind, units, counted):
         groups, reasons = collections.Counter(), collections.Counter()
         for unit in units.tolist():
             why = base.SHAPE if unit < 0 else self.reasons[unit]
@@ -206,14 +216,8 @@ class ChannelGraph:
                 groups[self._group_names[self.groups.of_unit[unit]]] += 1
             else:
                 reasons[why] += 1
-        counted = name not in self.uncounted
         return explanation.Row(
-            f"{name}{number}",
-            kind,
-            units.size,
-            dict(groups),
-            dict(reasons),
-            counted,
+            name, kind, units.size, dict(groups), dict(reasons), counted
         )
 
     def widths(self, keep):
@@ -245,3 +249,7 @@ class ChannelGraph:
 def stays(keep, units):
     """Returns which entries of `units` stay; channels without a unit do."""
     return np.append(keep, True)[units]
+
+
+def _flat(arrays):
+    return np.concatenate([x.ravel() for x in arrays])

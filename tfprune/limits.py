@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from tfprune.rules import base
 from tfprune.rules import nodes
 
 
@@ -63,7 +64,10 @@ def _is_number(value):
 
 
 def _of_sets(graph, strictest, others, **argument):
-    """Returns the strictest number of the layers that have each unit set."""
+    """Returns the strictest number of the layers that have each unit set.
+
+    If some that have a number have a kernel, it is the strictest of these.
+    """
     check(**argument)
     ((name, value),) = argument.items()
     numbers = dict(value) if isinstance(value, dict) else {"*": value}
@@ -75,14 +79,21 @@ def _of_sets(graph, strictest, others, **argument):
                 units = np.unique(array[array >= 0])
                 count = _count(number, units, graph)
                 of_layers[path, units.tobytes()] = count
-    counts = collections.defaultdict(list)
-    for (_, units), count in of_layers.items():
-        counts[units].append(count)
-    strict = [
-        strictest(counts[x.tobytes()] or [_count(others, x, graph)])
-        for x in graph.unit_sets
-    ]
-    return np.array(strict, int)
+    writers = {
+        path
+        for node in graph.nodes
+        if base.rule_for(node.layer).kernels
+        for path in node.arrays
+    }
+    counts = collections.defaultdict(list)  # by whether of a kernel, and units
+    for (path, units), count in of_layers.items():
+        counts[path in writers, units].append(count)
+    found = []
+    for units in graph.unit_sets:
+        key = units.tobytes()
+        given = counts[True, key] or counts[False, key]
+        found.append(strictest(given or [_count(others, units, graph)]))
+    return np.array(found, int)
 
 
 def _count(number, units, graph):
@@ -91,4 +102,4 @@ def _count(number, units, graph):
         return number
     frozen, prunable = np.bincount(graph.prunable[units], minlength=2)
     # 0.1 * 30 is 3.0000000000000004, which is meant to be 3.
-    return max(1, frozen + math.ceil(round(number * prunable, 6)))
+    return max(1, frozen + math.ceil(round(number * prunable, 3)))

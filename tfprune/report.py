@@ -8,8 +8,8 @@ import platform
 
 import keras
 from rich import console
-from rich import markup
 from rich import table as rich_table
+from rich import text as rich_text
 import tensorflow as tf
 
 from tfprune import explanation
@@ -87,7 +87,7 @@ def table(summary):
         _rich(HEADLINE, _headline(summary)),
         _budget(summary["budget"]),
         _proof(summary["verification"]),
-        *_uncounted(summary),
+        *map(rich_text.Text, _uncounted(summary)),
         _rich(LAYERS, _layers(summary["layers"])),
     )
 
@@ -193,7 +193,7 @@ def _rich(titles, rows):
     for title in titles:
         grid.add_column(title, justify="right" if title in NUMBERS else "left")
     for row in rows:
-        grid.add_row(*map(markup.escape, row))
+        grid.add_row(*map(rich_text.Text, row))
     return grid
 
 

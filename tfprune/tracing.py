@@ -56,9 +56,10 @@ def trace_program(code, frozen=()):
     for tensor in tree.flatten(code.outputs):
         units.freeze(units_of[id(tensor)], base.OUTPUT)
     if not isinstance(frozen, (tuple, list)):
+        meant = f"; did you mean ({frozen!r},)?"
         raise ValueError(
             "`frozen` must be a tuple of names. "
-            f"Received: frozen={frozen!r}; did you mean ({frozen!r},)?"
+            f"Received: frozen={frozen!r}{meant * isinstance(frozen, str)}"
         )
     for pattern in frozen:
         for _, arrays in nodes_lib.named(nodes, pattern, "frozen"):
