@@ -27,10 +27,10 @@ LINES = """
     masking
     tracing
     graph
-    layers gates rebuilding
+    layers gates rebuilding limits
     program rules gradients canonical
     schedules data models files serving replicas losses units slots timing
-    explanation augmentation choices constructors groups limits
+    explanation augmentation choices constructors groups
 """
 LEVEL = {
     name: -line

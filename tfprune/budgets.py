@@ -135,7 +135,7 @@ def select(
         min_units: How many units a layer keeps at least: an int of at least 1,
             or a float in (0, 1], the fraction of its prunable units, rounded
             up, which stays besides the frozen ones. Or a dict from names of
-            layers, in which `*` and `?` match as in file names, to such
+            layers, in which `*`, `?` and `[]` match as in file names, to such
             numbers. The last name that matches a layer counts; where several
             that are named share their units, the strictest of those with a
             kernel, or else of the others. `"*"` is for the units of layers

@@ -19,8 +19,9 @@ class Row(NamedTuple):
     """The channels of one layer: each is in a group, or stays for a reason.
 
     The name is that of the layer, and tells which call if a later one has other
-    channels. A group is prunable channels that lie in the same layers. It has the name of
-    the first of them, and a number if that layer begins several groups.
+    channels. A group is prunable channels that lie in the same layers. It has
+    the name of the first of them, and a number if that layer begins several
+    groups.
     """
 
     name: str

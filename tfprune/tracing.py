@@ -15,8 +15,8 @@ def trace(model, frozen=()):
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
-        frozen: Names of layers whose output channels must stay; `*` and `?`
-            match as in file names. A layer of a nested model is
+        frozen: Names of layers whose output channels must stay; `*`, `?` and
+            `[]` match as in file names. A layer of a nested model is
             `outer/inner`; the heads of an attention are `name/value_dense`.
 
     Returns:

@@ -135,7 +135,7 @@ def named(nodes, pattern, argument):
 
     Args:
         nodes: List of `Node`s.
-        pattern: A name, in which `*` and `?` match as in file names.
+        pattern: A name, in which `*`, `?` and `[]` match as in file names.
         argument: Name of the argument that it was given in.
 
     Returns:
@@ -146,8 +146,7 @@ def named(nodes, pattern, argument):
     """
     pairs = [pair for node in nodes for pair in node.arrays.items()]
     if isinstance(pattern, str):
-        literal = pattern.replace("[", "[[]")
-        found = [x for x in pairs if fnmatch.fnmatchcase(x[0], literal)]
+        found = [x for x in pairs if fnmatch.fnmatchcase(x[0], pattern)]
         if found:
             return found
     raise ValueError(
