@@ -397,8 +397,7 @@ def widened_fits(graph, keep, target, resource, align):
     found = []
     for group in np.flatnonzero(left < full):
         wider = left.copy()
-        next_one = left[group] + align
-        wider[group] = next_one if next_one <= full[group] else full[group]
+        wider[group] = min(left[group] + align, full[group])
         found.append(getattr(meter, resource)(wider) <= target)
     return any(found)
 

@@ -308,10 +308,10 @@ def check_explanation(graph):
     and reasons must be told.
     """
     table = graph.explain()
-    calls = [call.path for call in graph.program.calls]
-    expected = [*graph.program.input_names, *dict.fromkeys(calls)]
-    names = [row.name for row in table]
-    assert [name for name in names if name in expected] == expected
+    paths = dict.fromkeys(path for node in graph.nodes for path in node.arrays)
+    first = [row.name for row in table if "(call " not in row.name]
+    assert first == [*graph.program.input_names, *paths]
+    assert {call.path for call in graph.program.calls} <= set(first)
     for row in table:
         assert row.prunable + sum(row.reasons.values()) == row.channels, row
         if "(call " in row.name:  # of other channels than the first one

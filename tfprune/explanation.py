@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 class Explanation(list):
-    """A list of `Row`s, for each layer, that prints as a table."""
+    """A list of `Row`s, one or more for a layer, that prints as a table."""
 
     @property
     def uncounted(self):

@@ -91,8 +91,7 @@ class ChannelGraph:
         owners = {}
         for node in self.nodes:
             for path, arrays in node.arrays.items():
-                units = np.concatenate([x.ravel() for x in arrays]).tolist()
-                for unit in dict.fromkeys(units):
+                for unit in dict.fromkeys(_flat(arrays).tolist()):
                     owners.setdefault(unit, path)
         owners.pop(-1, None)  # what has no unit
         return owners

@@ -72,27 +72,23 @@ def _of_sets(graph, strictest, others, **argument):
     ((name, value),) = argument.items()
     numbers = dict(value) if isinstance(value, dict) else {"*": value}
     others = numbers.pop("*", others)
-    of_layers = {}  # by path and units; the last name that matches counts
-    for pattern, number in numbers.items():
-        for path, arrays in nodes.named(graph.nodes, pattern, name):
-            for array in arrays:
-                units = np.unique(array[array >= 0])
-                count = _count(number, units, graph)
-                of_layers[path, units.tobytes()] = count
-    writers = {
-        path
-        for node in graph.nodes
-        if base.rule_for(node.layer).kernels
-        for path in node.arrays
+    of_paths = {  # The last name that matches a layer counts.
+        path: number
+        for pattern, number in numbers.items()
+        for path, _ in nodes.named(graph.nodes, pattern, name)
     }
-    counts = collections.defaultdict(list)  # by whether of a kernel, and units
-    for (path, units), count in of_layers.items():
-        counts[path in writers, units].append(count)
+    given = collections.defaultdict(list)  # by units, and whether of a kernel
+    for node in graph.nodes:
+        kernel = bool(base.rule_for(node.layer).kernels)
+        for path in node.arrays.keys() & of_paths.keys():
+            for array in node.arrays[path]:
+                units = np.unique(array[array >= 0])
+                given[units.tobytes(), kernel].append(of_paths[path])
     found = []
     for units in graph.unit_sets:
         key = units.tobytes()
-        given = counts[True, key] or counts[False, key]
-        found.append(strictest(given or [_count(others, units, graph)]))
+        chosen = given[key, True] or given[key, False] or [others]
+        found.append(strictest(_count(x, units, graph) for x in chosen))
     return np.array(found, int)
 
 

@@ -56,10 +56,11 @@ def trace_program(code, frozen=()):
     for tensor in tree.flatten(code.outputs):
         units.freeze(units_of[id(tensor)], base.OUTPUT)
     if not isinstance(frozen, (tuple, list)):
-        meant = f"; did you mean ({frozen!r},)?"
+        text = isinstance(frozen, str)
+        meant = f"; did you mean ({frozen!r},)?" if text else ""
         raise ValueError(
             "`frozen` must be a tuple of names. "
-            f"Received: frozen={frozen!r}{meant * isinstance(frozen, str)}"
+            f"Received: frozen={frozen!r}{meant}"
         )
     for pattern in frozen:
         for _, arrays in nodes_lib.named(nodes, pattern, "frozen"):
