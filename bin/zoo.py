@@ -117,14 +117,24 @@ def workers():
 
     TensorFlow keeps some of the memory of each.
     """
-    context = multiprocessing.get_context("spawn")
-    return futures.ProcessPoolExecutor(1, context, max_tasks_per_child=5)
+    return futures.ProcessPoolExecutor(
+        max_workers=1,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_prepare,
+        max_tasks_per_child=5,
+    )
+
+
+def _prepare():
+    logging.set_verbosity(logging.ERROR)
+    # Each function of a proof runs once: it is not worth to optimise it.
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
 
 
 def examine(name, size, shares=SHARES):
     """Returns the `Examined` of a model that went through all of tfprune.
-
-    It changes the options of TensorFlow in its process, one of `workers`.
 
     Args:
         name: One of `specimens.constructors`.
@@ -138,12 +148,7 @@ def examine(name, size, shares=SHARES):
             not met.
     """
     start = time.process_time()
-    logging.set_verbosity(logging.ERROR)
     keras.backend.clear_session()
-    # Each function of a proof runs once: it is not worth to optimise it.
-    tf.config.optimizer.set_experimental_options(
-        {"disable_meta_optimizer": True}
-    )
     model = specimens.build(name, input_shape=(size, size, 3))
     images = verification.random_inputs(model)
     graph = tracing.trace(model)

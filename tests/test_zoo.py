@@ -1,6 +1,5 @@
 """Tests for bin/zoo.py: all models of keras.applications, on small images."""
 
-import gc
 import pathlib
 import sys
 
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from tests import zoo as networks
 from tfprune import compaction
+from tfprune import costs
 from tfprune import masking
 from tfprune import tracing
 from tfprune import verification
@@ -22,19 +22,6 @@ import specimens  # noqa: E402
 import zoo  # noqa: E402
 
 SIZE = 80  # No model takes less than 75.
-
-
-@pytest.fixture(autouse=True)
-def unoptimized():
-    """Saves the time to optimise functions that are called once."""
-    before = tf.config.optimizer.get_experimental_options()
-    options = {"disable_meta_optimizer": True}
-    tf.config.optimizer.set_experimental_options(options)
-    yield
-    options = {"disable_meta_optimizer": False, **before}
-    tf.config.optimizer.set_experimental_options(options)
-    keras.backend.clear_session()
-    gc.collect()
 
 
 def least_prunable(name):
@@ -60,13 +47,17 @@ def executor():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", specimens.constructors())
+@pytest.mark.parametrize("name", specimens.FAMILIES)
 def test_model_is_pruned_saved_and_exported(executor, name):
     found = executor.submit(zoo.examine, name, SIZE, shares=[0.5]).result()
     assert found.difference <= 1e-4
     assert found.inner >= least_prunable(name)
     assert found.small_params < 0.6 * found.params
     assert found.small_macs < 0.6 * found.macs
+
+
+def whole(name):
+    return specimens.build(name, input_shape=(SIZE, SIZE, 3))
 
 
 def headless(name, size, **kwargs):
@@ -100,6 +91,7 @@ VARIANTS = [
     for name in specimens.FAMILIES
     if (name, build) != ("NASNetMobile", open_sizes)
 ]
+OTHERS = specimens.constructors().keys() - set(specimens.FAMILIES)
 
 
 @pytest.mark.slow
@@ -112,23 +104,33 @@ def test_variant_that_is_left_out_fails_in_keras(size):
         model(np.zeros((1, size, size, 3), "float32"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name, build", VARIANTS)
-def test_variant_of_family_is_compacted(name, build):
+def compact(name, build):
+    """Compacts a model with half of its units, which proves it the same."""
     model = build(name)
     graph = tracing.trace(model)
     assert specimens.prunable_inside(graph) >= least_prunable(name)
-    if build is not open_sizes:  # Its outputs are all features.
+    if build in (continued, nested):  # Others have many classes or features.
         assert graph.prunable.mean() >= least_prunable(name)
     networks.check_explanation(graph)
-    small = compaction.compact(model, graph, networks.random_keep(graph, 0))
-    assert small.count_params() < model.count_params()
+    keep = networks.random_keep(graph, 0)
+    small = compaction.compact(model, graph, keep)
+    assert small.count_params() < 0.6 * model.count_params()
+    if build is not open_sizes:
+        assert costs.cost(model, graph, keep) == costs.cost(small)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, build", [*VARIANTS, *((name, whole) for name in sorted(OTHERS))]
+)
+def test_model_is_compacted(executor, name, build):
+    executor.submit(compact, name, build).result()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ConvNeXtTiny", "MobileNetV2", "ResNet50"])
 def test_proof_would_notice_a_single_unit(name):
-    model = specimens.build(name, input_shape=(SIZE, SIZE, 3))
+    model = whole(name)
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     images = verification.random_inputs(model)
