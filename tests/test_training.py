@@ -61,6 +61,26 @@ def test_momentum_and_coupled_decay_are_those_of_the_papers():
     vectors.assert_all_close(model.get_weights(), [kernel, bias], rtol=1e-5)
 
 
+def test_learning_rates_are_multiplied_by_the_last_factor_found():
+    model = vectors.dense(2)
+    targets = np.ones((11, 2), "float32")
+    trainer = training.Trainer(
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        learning_rate_factors={".*": 0.5, "bias": 2.0},
+    )
+    trainer.build(model)
+    kernel, bias = model.get_weights()
+    velocity = [0.0, 0.0]
+    for _ in range(3):
+        gradients = vectors.error_step(kernel, bias, vectors.INPUTS, targets)
+        velocity = [
+            0.9 * v + g for v, g in zip(velocity, gradients, strict=True)
+        ]
+        kernel, bias = kernel - 0.05 * velocity[0], bias - 0.2 * velocity[1]
+        trainer.step(model, vectors.squared_error, vectors.INPUTS, targets)
+    vectors.assert_all_close(model.get_weights(), [kernel, bias], rtol=1e-5)
+
+
 def test_gradient_is_clipped_by_its_global_norm_before_the_decay():
     model = vectors.dense(2)
     targets = np.ones((11, 2), "float32")
@@ -139,7 +159,10 @@ def trained(strategy, build, optimizer, size, **kwargs):
 @pytest.mark.parametrize("size", [4, 5])  # 11 examples end in 1 + 2, or in 1
 def test_two_replicas_train_as_one(size):
     options = dict(
-        weight_decay=0.1, clip_norm=0.2, exclude_from_weight_decay=["bias"]
+        weight_decay=0.1,
+        clip_norm=0.2,
+        exclude_from_weight_decay=["bias"],
+        learning_rate_factors={"bias": 2.0},
     )
     one, two = (
         trained(strategy, vectors.dense, OPTIMIZERS[0], size, **options)
@@ -377,6 +400,10 @@ def test_distillation_needs_a_teacher_and_one_output():
         (
             {"exclude_from_weight_decay": "bias"},
             "must be a tuple of strings. .*='bias'",
+        ),
+        (
+            {"learning_rate_factors": {"bias": 0.0}},
+            "above 0; .*trainable = False.* Received: .*{'bias': 0.0}",
         ),
     ],
 )

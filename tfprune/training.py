@@ -42,6 +42,10 @@ class Trainer:
         exclude_from_weight_decay: Regular expressions, as in `("bias",
             "gamma", "beta")`; a variable does not decay if one is found in
             its path. Defaults to `()`: every trainable variable decays.
+        learning_rate_factors: {regular expression: factor}, as in `{"bias":
+            2.0}`; what the optimizer adds to a variable is multiplied by the
+            factor of the last expression that is found in its path. Defaults
+            to `None`: 1 for all.
         clip_norm: Largest norm of the gradient of all variables together.
             Defaults to `None`: not clipped.
         distillation: A `losses.Distillation`, whose teacher `build` takes.
@@ -53,6 +57,7 @@ class Trainer:
         optimizer,
         weight_decay=0.0,
         exclude_from_weight_decay=(),
+        learning_rate_factors=None,
         clip_norm=None,
         distillation=None,
     ):
@@ -74,6 +79,13 @@ class Trainer:
                 "Received: exclude_from_weight_decay="
                 f"{exclude_from_weight_decay!r}."
             )
+        factors = dict(learning_rate_factors or {})
+        if not all(factor > 0 for factor in factors.values()):
+            raise ValueError(
+                "`learning_rate_factors` must be above 0; what is not to be "
+                "trained is set by `trainable = False`. "
+                f"Received: learning_rate_factors={factors}."
+            )
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(
                 "`clip_norm` must be above 0, or None. "
@@ -82,6 +94,7 @@ class Trainer:
         self.optimizer = optimizer
         self.weight_decay = weight_decay
         self.exclude_from_weight_decay = tuple(exclude_from_weight_decay)
+        self.learning_rate_factors = factors
         self.clip_norm = clip_norm
         self.distillation = distillation
         self._trained = []
@@ -222,6 +235,14 @@ class Trainer:
             for pattern in self.exclude_from_weight_decay
         )
 
+    def _factor(self, variable):
+        factors = [
+            factor
+            for pattern, factor in self.learning_rate_factors.items()
+            if re.search(pattern, variable.path)
+        ]
+        return factors[-1] if factors else 1.0
+
     def _apply(self, gradients, finite):
         """Applies gradients, equal on all replicas, if the step is finite.
 
@@ -230,7 +251,15 @@ class Trainer:
         """
 
         def apply(*gradients):
+            factors = [(x, self._factor(x)) for x in self._trained]
+            starts = [
+                (x, factor, tf.identity(x))
+                for x, factor in factors
+                if factor != 1.0
+            ]
             self.optimizer.apply(gradients, self._trained)
+            for variable, factor, start in starts:
+                variable.assign(start + factor * (variable - start))
 
         def apply_if_finite(strategy, gradients, finite):
             tf.cond(
