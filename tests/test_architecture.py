@@ -20,7 +20,7 @@ LINES = """
     scoring budgets training report
     selection
     latency rankings
-    criteria works checks batch_norm figures evaluation identity journal
+    criteria works checks batch_norm figures evaluation identity journal loops
     compaction stopwatch measuring
     exporting speed
     verification costs

@@ -9,6 +9,7 @@ from tfprune import compaction
 from tfprune import costs
 from tfprune import gradients
 from tfprune import limits
+from tfprune import loops
 from tfprune import masking
 from tfprune import rankings
 from tfprune import replicas
@@ -133,10 +134,8 @@ class Iterative(base.Method):
             self._masked, self.graph, self.criterion, loss_fn
         )
         self.trainer.build(self._masked, teacher=model)
-        self._dataset = dataset.repeat()
-        self._batches = None
         self._loss_fn = loss_fn
-        self._step = tf.Variable(0, dtype=tf.int64)
+        self._loop = loops.Loop(dataset, self._update_and_score, self._update)
         self._summed = tf.Variable(tf.zeros([self.graph.num_units]))
         self._count = tf.Variable(0, dtype=tf.int64)
 
@@ -145,7 +144,7 @@ class Iterative(base.Method):
         return {
             "model": [x.value for x in self._masked.variables],
             "trainer": [x.value for x in self.trainer.variables],
-            "method": [self._step, self._summed, self._count],
+            "method": [self._loop.steps, self._summed, self._count],
         }
 
     @property
@@ -154,11 +153,11 @@ class Iterative(base.Method):
 
     @property
     def done(self):
-        return int(self._step.numpy()) >= self.steps
+        return self._loop.done >= self.steps
 
     @property
     def progress(self):
-        return int(self._step.numpy()), self.steps
+        return self._loop.done, self.steps
 
     def step(self):
         start, steps = self.progress
@@ -181,8 +180,7 @@ class Iterative(base.Method):
         }
 
     def finish(self):
-        inputs, _ = next(iter(self._dataset))
-        proof = verification.Proof(self._masked, inputs)
+        proof = verification.Proof(self._masked, self._loop.inputs())
         small, self._verified = compaction.proven(proof)
         return small
 
@@ -209,41 +207,14 @@ class Iterative(base.Method):
 
     def _train(self):
         """Does one training step; returns its loss."""
-        step, _ = self.progress
-        if self._batches is None:
-            self._read_from(step)
-        scored = step < self.schedule.end_step
-        function = self._scored_step if scored else self._plain_step
-        update, scores = function(self._next_batch())
-        if not update.finite:
-            raise FloatingPointError(
-                f"The loss must be finite. Received: {float(update.loss)} in "
-                f"training step {step + 1}. Lower the learning rate, clip the "
-                "gradient or prune in smaller steps; the last checkpoint is "
-                "from before."
-            )
-        self._step.assign_add(1)
+        scored = self._loop.done < self.schedule.end_step
+        loss, scores = self._loop.step(
+            self._update_and_score if scored else self._update
+        )
         if scored:
             self._summed.assign_add(scores)
             self._count.assign_add(1)
-        return float(update.loss)
-
-    def _read_from(self, step):
-        """Makes the iterator over the batches, and the functions of a batch."""
-        batches, self._scored_step, self._plain_step = replicas.distribute(
-            self._dataset.skip(step), self._update_and_score, self._update
-        )
-        self._batches = iter(batches)
-
-    def _next_batch(self):
-        batch = next(self._batches, None)
-        if batch is None:
-            step, _ = self.progress
-            raise ValueError(
-                "The dataset must be one that can be read again and again. "
-                f"Received: one that ended after {step} batches."
-            )
-        return batch
+        return loss
 
     def _update(self, inputs, labels):
         _, update = self.trainer.step(
@@ -272,7 +243,7 @@ class Iterative(base.Method):
         self._summed.assign(tf.zeros_like(self._summed))
         self._count.assign(0)
         self._scorer.checked(self.criterion.name, scores)
-        step, _ = self.progress
+        step = self._loop.done
         now, end = (
             float(self.schedule(each)[1])
             for each in (step, self.schedule.end_step)
