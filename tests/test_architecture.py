@@ -21,6 +21,7 @@ LINES = """
     selection
     latency rankings
     criteria works checks batch_norm figures evaluation identity journal loops
+    halving damage
     compaction stopwatch measuring
     exporting speed
     verification costs

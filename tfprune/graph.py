@@ -79,6 +79,19 @@ class ChannelGraph:
         return tuple(dict.fromkeys(found))
 
     @functools.cached_property
+    def sums(self):
+        """Paths of the layers and operations that add up tensors.
+
+        The channels of what they return are residual streams.
+        """
+        found = [
+            node.path
+            for node in self.nodes
+            if base.rule_for(node.layer).sums and len(node.inputs) > 1
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @functools.cached_property
     def unit_sets(self):
         """The units of every output of a layer, each set of them once."""
         arrays = [a for n in self.nodes for a in sum(n.arrays.values(), [])]
@@ -102,7 +115,7 @@ class ChannelGraph:
         return groups_lib.Groups(self)
 
     @functools.cached_property
-    def _group_names(self):
+    def group_names(self):
         """{group: its first layer, and a number if that has several}."""
         names, counts = {}, collections.Counter()
         for unit, owner in self.owners.items():
@@ -212,7 +225,7 @@ class ChannelGraph:
         for unit in units.tolist():
             why = base.SHAPE if unit < 0 else self.reasons[unit]
             if why is None:
-                groups[self._group_names[self.groups.of_unit[unit]]] += 1
+                groups[self.group_names[self.groups.of_unit[unit]]] += 1
             else:
                 reasons[why] += 1
         return explanation.Row(

@@ -26,6 +26,10 @@ class Groups:
         self.prunable = np.zeros(len(self._sizes), bool)
         self.prunable[self.of_unit[graph.prunable]] = True
 
+    def members(self, group):
+        """Returns the units of a group, int [units]."""
+        return np.flatnonzero(self.of_unit == group)
+
     def widths(self, keep):
         """Returns how many units of each group a mask keeps, int [groups]."""
         stays = np.append(keep, True)

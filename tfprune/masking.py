@@ -139,7 +139,7 @@ def rebuild_unmasked(model, make, call):
         return make(unwrapped(layer))
 
     def call_inner(old, new, args, kwargs):
-        if _follows(old):
+        if follows(old):
             return args[0]
         return call(unwrapped(old), new, args, _accepted(old, kwargs))
 
@@ -162,7 +162,7 @@ def plain_paths(masked):
     return {
         path
         for path, layer in program.layers_by_path(masked).items()
-        if not (_follows(layer) or isinstance(layer, keras.layers.InputLayer))
+        if not (follows(layer) or isinstance(layer, keras.layers.InputLayer))
     }
 
 
@@ -186,6 +186,13 @@ def trace_masked(masked):
 def unwrapped(layer):
     """Returns the layer inside a `ChannelMask`, or the layer itself."""
     return layer.layer if isinstance(layer, channel_mask.ChannelMask) else layer
+
+
+def follows(layer):
+    """Whether a layer is a mask after its layer, and not around it."""
+    return isinstance(layer, channel_mask.ChannelMask) and isinstance(
+        layer.layer, keras.layers.Identity
+    )
 
 
 def masks_of(masked, graph):
@@ -226,13 +233,6 @@ def _carrier(gate):
     return [*gate.node.arrays][-1 if gate.inside else 0]
 
 
-def _follows(layer):
-    """Whether a layer is a mask after its layer, and not around it."""
-    return isinstance(layer, channel_mask.ChannelMask) and isinstance(
-        layer.layer, keras.layers.Identity
-    )
-
-
 def _unmasked(code):
     """Returns the `Program` of a masked model without its masks."""
     calls, before = [], {}  # what a mask was given, by `id` of what it gave
@@ -242,7 +242,7 @@ def _unmasked(code):
 
     for call in code.calls:
         args, kwargs = past((call.args, call.kwargs))
-        if _follows(call.layer):
+        if follows(call.layer):
             before[id(call.outputs[0])] = args[0]
             continue
         kwargs = _accepted(call.layer, kwargs)

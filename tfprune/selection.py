@@ -26,17 +26,28 @@ class Selector:
         ranking: As for `budgets.select`.
         max_units: As for `budgets.select`.
         align: As for `budgets.select`.
+        original: The `ChannelGraph` of the model that a fraction in the budget
+            is of. Defaults to `graph`.
 
     Attributes:
         resource: The name of what is limited, as of a `Budget`.
-        dense: How much of it the dense model takes.
+        dense: How much of it that model takes.
         target: How much may be left.
 
     Raises:
         ValueError: If an argument is something else.
     """
 
-    def __init__(self, graph, budget, min_units, ranking, max_units, align):
+    def __init__(
+        self,
+        graph,
+        budget,
+        min_units,
+        ranking,
+        max_units,
+        align,
+        original=None,
+    ):
         checks.check_counts(align=align)
         if not callable(ranking):
             raise ValueError(
@@ -57,7 +68,11 @@ class Selector:
         self._near = min(self._tolerance, near)
         self._gauge = _gauge(graph, budget)
         self.resource = budget.resource
-        self.dense = self._gauge.measured(np.ones(graph.num_units, bool))
+        self._whole = self.amount(np.ones(graph.num_units, bool))
+        self.dense = self._whole
+        if original is not None:
+            everything = np.ones(original.num_units, bool)
+            self.dense = _gauge(original, budget).measured(everything)
         self.target = round(budget.target(self.dense), self._gauge.digits)
 
     def select(self, scores, keep):
@@ -93,7 +108,7 @@ class Selector:
         Args:
             scores: As for `select`.
             keep: As for `select`.
-            share: In [0, 1]; at 0 it is the dense model, at 1 the budget.
+            share: In [0, 1]; at 0 it is all of the graph, at 1 the budget.
 
         Raises:
             ValueError: As `select` does, but not for the distance.
@@ -113,9 +128,17 @@ class Selector:
         trimmed = self._trimmed(choice, share)
         if not np.array_equal(trimmed, keep):
             choice = choice_of(trimmed)
-        limit = self.dense - (self.dense - self.target) * share
+        limit = self._whole - (self._whole - self.target) * share
         limit = round(limit, self._gauge.digits)
         return choice.mask(choice.within(self._gauge, limit, NEAR))
+
+    def amount(self, keep):
+        """Returns how much of the resource the finished model takes.
+
+        Args:
+            keep: bool, [num_units], the units that stay.
+        """
+        return self._gauge.measured(keep)
 
     def report(self, keep):
         """Returns the budget, and what the finished model takes of it.
@@ -130,7 +153,7 @@ class Selector:
             "resource": self.resource,
             "dense": self.dense,
             "target": self.target,
-            "reached": self._gauge.measured(keep),
+            "reached": self.amount(keep),
         }
 
     def _nearest(self, scores, keep):
@@ -140,7 +163,7 @@ class Selector:
             mask = self.choose(scores, keep)
             if found and np.array_equal(mask, found[-1][0]):
                 break
-            found.append((mask, self._gauge.measured(mask)))
+            found.append((mask, self.amount(mask)))
             if self._meets(found[-1][1], self._near):
                 break
         return min(found, key=lambda each: self._distance(each[1]))

@@ -10,6 +10,11 @@ class Method:
     round and taken up again in another process.
     """
 
+    @property
+    def stages(self):
+        """The methods that make it up, in their order: by default, itself."""
+        return (self,)
+
     def check(self, model, dataset, loss_fn):
         """Raises an error if the method cannot end as its settings ask.
 
@@ -26,7 +31,7 @@ class Method:
             VerificationError: If it then computes something else.
         """
 
-    def start(self, model, dataset, loss_fn):
+    def start(self, model, dataset, loss_fn, original=None):
         """Builds the run, under the current strategy, before any training.
 
         Args:
@@ -34,6 +39,9 @@ class Method:
             dataset: `tf.data.Dataset` of batched `(inputs, labels)`, the same
                 in every process; it is repeated as needed.
             loss_fn: Function `(labels, outputs)` to one loss per example.
+            original: The model that the whole run began with, of which a
+                fraction in a budget is, and from which a student learns.
+                Defaults to `model`.
 
         Raises:
             ValueError: If the settings do not fit the model.

@@ -124,16 +124,17 @@ class Iterative(base.Method):
         # The end of the run, at a mask that takes of every layer.
         runs.outside_strategy(compaction.compact, model, graph, graph.thinned())
 
-    def start(self, model, dataset, loss_fn):
+    def start(self, model, dataset, loss_fn, original=None):
         self.graph = tracing.trace(model, self.frozen)
+        dense = original and tracing.trace(original, self.frozen)
         self._meter = costs.Meter(self.graph)
-        self._selector = self._selector_of(self.graph)
+        self._selector = self._selector_of(self.graph, dense)
         self._masked = masking.mask_model(model, self.graph)
         verification.Proof(self._masked).verify_copy(model)
         self._scorer = scoring.Scorer(
             self._masked, self.graph, self.criterion, loss_fn
         )
-        self.trainer.build(self._masked, teacher=model)
+        self.trainer.build(self._masked, teacher=original or model)
         self._loss_fn = loss_fn
         self._loop = loops.Loop(dataset, self._update_and_score, self._update)
         self._summed = tf.Variable(tf.zeros([self.graph.num_units]))
@@ -193,7 +194,7 @@ class Iterative(base.Method):
             "budget": runs.outside_strategy(self._selector.report, keep),
         }
 
-    def _selector_of(self, graph):
+    def _selector_of(self, graph, original=None):
         """Returns the `Selector` of a graph, which may measure models."""
         return runs.outside_strategy(
             selection.Selector,
@@ -203,6 +204,7 @@ class Iterative(base.Method):
             self.ranking,
             self.max_units,
             self.align,
+            original,
         )
 
     def _train(self):

@@ -39,12 +39,14 @@ class Rule:
         kernels: Names of the variables that are multiplied with the input at
             each of `positions`; the first makes the layer begin a chain.
         inner: Name of the layer inside that has units of its own, or None.
+        sums: Whether it adds up its inputs.
         counted: Whether `kernels` make all of its multiply-accumulates.
     """
 
     pointwise = False
     kernels = ()
     inner = None
+    sums = False
     counted = True
 
     def of(self, layer):

@@ -65,6 +65,12 @@ class Elementwise(base.Rule):
         return np.stack([output(number) for number in numbers])
 
 
+class Sum(Elementwise):
+    """Arithmetic that adds up what meets, as at the end of a residual."""
+
+    sums = True
+
+
 class Concatenate(base.Rule):
     """Puts the channels of its inputs side by side."""
 
@@ -108,22 +114,17 @@ def _spread(node):
     ]
 
 
-for _kind in (
-    layers.Add,
-    layers.Subtract,
-    layers.Multiply,
-    layers.Average,
-    layers.Maximum,
-    layers.Minimum,
-):
+for _kind in (layers.Add, layers.Average, layers.Subtract):
+    base.register_rule(_kind, Sum())
+for _kind in (layers.Maximum, layers.Minimum, layers.Multiply):
     base.register_rule(_kind, Elementwise())
 base.register_rule(layers.Concatenate, Concatenate())
 base.register_operations(
-    "Add Arctan2 Divide DivideNoNan Equal FloorDivide Fmax Fmin Fmod Greater "
+    "Arctan2 Divide DivideNoNan Equal FloorDivide Fmax Fmin Fmod Greater "
     "GreaterEqual Heaviside Hypot Less LessEqual Logaddexp Logaddexp2 "
     "LogicalAnd LogicalOr LogicalXor Maximum Minimum Mod Multiply Nextafter "
-    "NotEqual Power Subtract TrueDivide Where",
+    "NotEqual Power TrueDivide Where",
     Elementwise(),
 )
-base.register_operations("CustomScaleLayer", Elementwise())
+base.register_operations("Add CustomScaleLayer Subtract", Sum())
 base.register_operations("Concatenate", Concatenate())

@@ -1,0 +1,143 @@
+"""The search of AOFP for channels that can go: halving, in every layer.
+
+In each step a random half of the units that are searched is dropped, and the
+damage credited to all of these. After a number of steps, a *half*, the better
+half of the units goes; or only it is searched further; or, once it is a single
+unit, the search has failed and begins again (Ding et al., 2019, Approximated
+Oracle Filter Pruning, section 3.3).
+"""
+
+import numpy as np
+import tensorflow as tf
+
+UNSEEN = 999_000.0  # The damage of a unit that was never dropped.
+
+
+class Halving:
+    """The searches of several targets, each with a clock of its own.
+
+    Args:
+        targets: The units of each target, a list of int arrays.
+        num_units: How many units there are.
+        starts: The step in which each search begins.
+        half_steps: Steps from the begin of a half to its end.
+        seed: Of the random halves.
+
+    Attributes:
+        variables: All that changes, `tf.Variable`s.
+    """
+
+    def __init__(self, targets, num_units, starts, half_steps, seed):
+        self._targets = targets
+        self._starts = np.asarray(starts)
+        self._half_steps = half_steps
+        self._seed = seed
+        self._searched = tf.Variable(tf.zeros([num_units], tf.bool))
+        self._damage = tf.Variable(tf.zeros([num_units], tf.float64))
+        self._hits = tf.Variable(tf.zeros([num_units], tf.float64))
+        self._begun = tf.Variable(tf.fill([len(targets)], np.int64(-1)))
+
+    @property
+    def variables(self):
+        return [self._searched, self._damage, self._hits, self._begun]
+
+    @property
+    def active(self):
+        """Whether anything is searched."""
+        return bool((self._begun.numpy() >= 0).any())
+
+    def due(self, step):
+        """Returns the numbers of the targets whose search begins in a step."""
+        return np.flatnonzero(self._starts == step)
+
+    def ended(self, step):
+        """Returns the numbers of the targets whose half ends after a step."""
+        begun = self._begun.numpy()
+        return np.flatnonzero((begun >= 0) & (step - begun == self._half_steps))
+
+    def search(self, number, units, step):
+        """Begins a half of a target.
+
+        Args:
+            number: Of the target.
+            units: What is searched, int array; none if there is nothing to
+                halve.
+            step: The present one. Its damage counts if it is yet to come.
+        """
+        searched = self._searched.numpy()
+        searched[self._targets[number]] = False
+        searched[units] = len(units) > 1
+        self._searched.assign(searched)
+        begun = self._begun.numpy()
+        begun[number] = step if len(units) > 1 else -1
+        self._begun.assign(begun)
+
+    def draw(self, step):
+        """Returns the units to drop in a step, bool [num_units].
+
+        They are a random half of those searched of each target, rounded down,
+        the same in every process.
+        """
+        rng = np.random.default_rng([self._seed, step])
+        searched = self._searched.numpy()
+        dropped = np.zeros_like(searched)
+        for units in self._targets:
+            units = units[searched[units]]
+            half = rng.choice(units, len(units) // 2, replace=False)
+            dropped[half] = True
+        return dropped
+
+    def credit(self, dropped, damages):
+        """Adds the damages of a step to those of the units dropped in it.
+
+        Args:
+            dropped: As of `draw`.
+            damages: float [targets].
+        """
+        credits = np.zeros(len(dropped))
+        for units, damage in zip(self._targets, damages, strict=True):
+            credits[units] = damage
+        self._damage.assign_add(np.where(dropped, credits, 0.0))
+        self._hits.assign_add(dropped.astype(float))
+
+    def collect(self, number):
+        """Returns what a half found of a target, which begins at 0 again.
+
+        Args:
+            number: Of the target.
+
+        Returns:
+            The units that are searched, int array, and their mean damages.
+        """
+        units = self._targets[number]
+        searched, damage, hits = (
+            x.numpy() for x in (self._searched, self._damage, self._hits)
+        )
+        found = units[searched[units]]
+        means = np.full(len(found), UNSEEN)
+        np.divide(damage[found], hits[found], out=means, where=hits[found] > 0)
+        damage[units] = hits[units] = 0.0
+        self._damage.assign(damage)
+        self._hits.assign(hits)
+        return found, means
+
+
+def halve(units, damages, threshold):
+    """Returns which units of a search can go, and which to search further.
+
+    Args:
+        units: Those that were searched, int array of two or more.
+        damages: The mean damage of each.
+        threshold: Damage that a unit must be below to go.
+
+    Returns:
+        The better half of the units, the best first, and none to search, if
+        all of that half are below the threshold; else none, and that half. If
+        both are none, the search has failed.
+    """
+    half = len(units) // 2
+    order = np.argsort(damages, kind="stable")[:half]
+    better, none = units[order], units[:0]
+    if damages[order[-1]] < threshold:
+        return better, none
+    return none, better if half > 1 else none

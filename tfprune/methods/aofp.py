@@ -1,0 +1,375 @@
+"""Approximated Oracle Filter Pruning (Ding et al., ICML 2019)."""
+
+import glob
+
+from absl import logging
+import numpy as np
+import tensorflow as tf
+
+from tfprune import budgets
+from tfprune import checks
+from tfprune import compaction
+from tfprune import costs
+from tfprune import damage as damage_lib
+from tfprune import gradients
+from tfprune import halving
+from tfprune import limits
+from tfprune import loops
+from tfprune import masking
+from tfprune import rankings
+from tfprune import replicas
+from tfprune import runs
+from tfprune import selection
+from tfprune import slots
+from tfprune import tracing
+from tfprune import training
+from tfprune import verification
+from tfprune.methods import base
+from tfprune.rules import base as rules_base
+
+EPSILON = 1e-12  # The output of a dead layer is 0.
+QUARTILES = (0, 0.25, 0.5, 0.75, 1)
+
+
+class AOFP(base.Method):
+    """Searches in all layers at once for filters whose loss does no damage.
+
+    While the model trains on, each step drops a random half of the filters
+    that are searched of each layer, in a path of its own that ends at the next
+    layers. The relative squared change of their outputs is the damage
+
+        T = sum((y_base - y_ablated) ** 2) / sum(y_base ** 2)
+
+    of these filters. After `half_steps` the better half goes if all of it has
+    a mean damage below the threshold, a *move*; else that half alone is
+    searched, down to a single filter, and then all of the layer again. The
+    search ends as soon as the budget is met: of the last move only as many
+    filters go as that takes, those with the least damage first.
+
+    A layer here is a group of units: what a filter is tied to, as through a
+    depthwise convolution, goes with it, and several next layers share a T,
+    the ratio of the sums over all of them. Unlike in the paper, moving
+    statistics of batch normalisation are those of the base path alone.
+
+    Args:
+        budget: The `Budget` of units, params or macs that ends the search; a
+            warning tells if it is not met.
+        trainer: A `Trainer`.
+        steps: Most training steps.
+        threshold: Damage below which filters go. Defaults to 0.01.
+        half_steps: Steps of a half. Defaults to 1000.
+        warmup: Steps before the first search. Those of the layers begin one
+            after another, `half_steps / layers` apart. Defaults to 500.
+        streams: Whether residual streams are searched, too, all layers of one
+            together. Defaults to False, as in the paper: they stay.
+        min_units: As for `select`. Defaults to 1.
+        frozen: Names of layers whose channels stay, as for `trace`.
+        seed: Of the random halves. Defaults to 0.
+        round_steps: Most training steps in one round, hence between two
+            checkpoints. Defaults to 100.
+
+    Raises:
+        ValueError: If an argument is something else.
+    """
+
+    def __init__(
+        self,
+        budget,
+        trainer,
+        steps,
+        threshold=0.01,
+        half_steps=1000,
+        warmup=500,
+        streams=False,
+        min_units=1,
+        frozen=(),
+        seed=0,
+        round_steps=100,
+    ):
+        checks.check_kind(budgets.Budget, budget=budget)
+        checks.check_kind(training.Trainer, trainer=trainer)
+        checks.check_counts(
+            steps=steps, half_steps=half_steps, round_steps=round_steps
+        )
+        limits.check(min_units=min_units)
+        if not threshold > 0:
+            raise ValueError(
+                "`threshold` must be above 0, a share of the squared output. "
+                f"Received: threshold={threshold}."
+            )
+        if type(warmup) is not int or not 0 <= warmup < steps:
+            raise ValueError(
+                "`warmup` must be an int from 0 to below `steps`. "
+                f"Received: warmup={warmup!r}, steps={steps}."
+            )
+        if budget.resource == "latency_ms":
+            raise ValueError(
+                "AOFP asks after every move what is left, and a latency takes "
+                f"minutes to measure. Received: {budget}. Limit the `macs`."
+            )
+        self.budget = budget
+        self.trainer = trainer
+        self.steps = steps
+        self.threshold = threshold
+        self.half_steps = half_steps
+        self.warmup = warmup
+        self.streams = streams
+        self.min_units = min_units
+        self.frozen = frozen
+        self.seed = seed
+        self.round_steps = round_steps
+
+    def check(self, model, dataset, loss_fn):
+        graph = self._trace(model)
+        self._selector_of(graph).select(
+            1.0 + np.arange(graph.num_units), np.ones(graph.num_units, bool)
+        )
+        masked = masking.mask_model(model, graph)
+        damage = damage_lib.Damage(masked, graph)
+        if not damage.targets:
+            raise ValueError(
+                "The model must have a layer that can lose channels, and "
+                f"another that reads them. Received: {model.name!r} without; "
+                "`tfprune.explain(model)` tells why channels stay."
+            )
+        self.trainer.check(masked)
+        slots.check(self.trainer.optimizer)
+
+        def step(inputs, labels):
+            ablating = damage.ablating(tf.ones([graph.num_units]))
+            found = gradients.backward(ablating, loss_fn, inputs, labels)
+            gradients.required(found.gradients)
+            return ablating.change, ablating.size
+
+        # Tracing computes nothing, and finds what cannot be learnt or scored.
+        _, trial = replicas.distribute(dataset, step)
+        trial.get_concrete_function()
+        # The end of the run, at a mask that takes of every layer.
+        runs.outside_strategy(compaction.compact, model, graph, graph.thinned())
+
+    def start(self, model, dataset, loss_fn, original=None):
+        self.graph = self._trace(model)
+        dense = original and self._trace(original)
+        self._selector = self._selector_of(self.graph, dense)
+        self._meter = costs.Meter(self.graph)
+        self._least = limits.least(self.graph, self.min_units)
+        self._masked = masking.mask_model(model, self.graph)
+        verification.Proof(self._masked).verify_copy(model)
+        self._damage = damage_lib.Damage(self._masked, self.graph)
+        self._targets = self._damage.targets
+        self.trainer.build(self._masked, teacher=original or model)
+        self._loss_fn = loss_fn
+        self._loop = loops.Loop(dataset, self._update_and_ablate, self._update)
+        self._kept = tf.Variable(tf.ones([self.graph.num_units]))
+        self._halving = halving.Halving(
+            [target.units for target in self._targets],
+            self.graph.num_units,
+            starts(
+                places(self.graph, self._targets), self.half_steps, self.warmup
+            ),
+            self.half_steps,
+            self.seed,
+        )
+
+    @property
+    def state(self):
+        return {
+            "model": [x.value for x in self._masked.variables],
+            "trainer": [x.value for x in self.trainer.variables],
+            "method": [self._loop.steps, *self._halving.variables],
+        }
+
+    @property
+    def model(self):
+        return self._masked
+
+    @property
+    def done(self):
+        return self._loop.done >= self.steps or self._is_met(self._keep)
+
+    @property
+    def progress(self):
+        return self._loop.done, self.steps
+
+    def step(self):
+        before, losses, halves = self._keep, [], []
+        most = min(self.round_steps, self.steps - self._loop.done)
+        while len(losses) < most and not any(x["filters"] for x in halves):
+            loss, ended = self._train()
+            losses.append(loss)
+            halves += ended
+        keep = self._keep
+        return {
+            "step": self._loop.done,
+            "phase": "search",
+            "loss": float(np.mean(losses)),
+            "learning_rate": self.trainer.learning_rate,
+            "units": int((keep & self.graph.prunable).sum()),
+            **self._meter(keep)._asdict(),
+            "pruned": int(before.sum() - keep.sum()),
+            **{
+                f"filters/{target.name}": int(keep[target.units].sum())
+                for target in self._targets
+            },
+            "halves": halves,
+        }
+
+    def finish(self):
+        if not self._is_met(self._keep):
+            budget = self._selector.report(self._keep)
+            logging.warning(
+                "The search ended after %d steps without meeting its budget: "
+                "%s. Give it more `steps`, or a higher `threshold`.",
+                self._loop.done,
+                budget,
+            )
+        proof = verification.Proof(self._masked, self._loop.inputs())
+        small, self._verified = compaction.proven(proof)
+        return small
+
+    def report(self):
+        return {
+            "verification": self._verified,
+            "layers": self.graph.widths(self._keep),
+            "explanation": [row._asdict() for row in self.graph.explain()],
+            "budget": self._selector.report(self._keep),
+        }
+
+    @property
+    def _keep(self):
+        return masking.get_mask(self._masked, self.graph)
+
+    def _is_met(self, keep):
+        return self._selector.amount(keep) <= self._selector.target
+
+    def _trace(self, model):
+        graph = tracing.trace(model, self.frozen)
+        if self.streams or not graph.sums:
+            return graph
+        sums = map(glob.escape, graph.sums)
+        return tracing.trace(model, (*self.frozen, *sums))
+
+    def _selector_of(self, graph, original=None):
+        return selection.Selector(
+            graph,
+            self.budget,
+            self.min_units,
+            rankings.global_ranking,
+            max_units=1.0,
+            align=1,
+            original=original,
+        )
+
+    def _train(self):
+        """Does a training step; returns its loss, and the halves it ends."""
+        step = self._loop.done
+        for number in self._halving.due(step):
+            self._search_all(number, step, self._keep)
+        if not self._halving.active:
+            loss, _ = self._loop.step(self._update)
+            return loss, []
+        dropped = self._halving.draw(step)
+        self._kept.assign(1.0 - dropped)
+        loss, damages = self._loop.step(self._update_and_ablate)
+        self._halving.credit(dropped, damages.numpy())
+        return loss, [
+            self._end_half(number, step) for number in self._halving.ended(step)
+        ]
+
+    def _update(self, inputs, labels):
+        _, update = self.trainer.step(
+            self._masked, self._loss_fn, inputs, labels
+        )
+        return update, None
+
+    def _update_and_ablate(self, inputs, labels):
+        ablating = self._damage.ablating(self._kept)
+        found, update = self.trainer.step(
+            ablating, self._loss_fn, inputs, labels
+        )
+        present = tf.minimum(replicas.count_examples(found.losses), 1)
+        change, size = replicas.sum_over_replicas(
+            [
+                tf.math.multiply_no_nan(x, present)
+                for x in (ablating.change, ablating.size)
+            ]
+        )
+        return update, change / (size + EPSILON)
+
+    def _end_half(self, number, step):
+        """Prunes, halves or begins anew; returns what became of a half."""
+        target, keep = self._targets[number], self._keep
+        searched, damages = self._halving.collect(number)
+        better, left = halving.halve(searched, damages, self.threshold)
+        gone = self._enough(keep, better[: self._spare(target, keep)])
+        if len(gone):
+            keep[gone] = False
+            self._set_mask(keep)
+        if len(left):
+            self._halving.search(number, left, step)
+        else:
+            self._search_all(number, step, keep)
+        return {
+            "layer": target.name,
+            "step": step + 1,
+            "searched": len(searched),
+            "damage": np.quantile(damages, QUARTILES).tolist(),
+            "filters": len(gone),
+        }
+
+    def _search_all(self, number, step, keep):
+        """Begins a search of all that is left of a target, if any may go."""
+        target = self._targets[number]
+        units = target.units[keep[target.units]]
+        spare = self._spare(target, keep)
+        self._halving.search(number, units if spare else units[:0], step)
+
+    def _spare(self, target, keep):
+        """Returns how many units of a target may go."""
+        return min(
+            int(keep[units].sum() - least)
+            for units, least in zip(self.graph.unit_sets, self._least)
+            if np.isin(target.units, units).any()
+        )
+
+    def _enough(self, keep, units):
+        """Returns as many of some units, the first, as meet the budget."""
+        trial = keep.copy()
+        for count, unit in enumerate(units, 1):
+            trial[unit] = False
+            if self._is_met(trial):
+                return units[:count]
+        return units
+
+    def _set_mask(self, keep):
+        masking.set_mask(self._masked, self.graph, keep)
+        self.trainer.mask_slots(
+            masking.variable_masks(self._masked, self.graph, keep)
+        )
+
+
+def starts(places, half_steps, warmup):
+    """Returns the step in which the search of each target begins.
+
+    Args:
+        places: The place of the layer of each target among all with a kernel.
+        half_steps: As for `AOFP`.
+        warmup: As for `AOFP`.
+    """
+    interval = half_steps // len(places)
+    return [warmup + interval * place for place in places]
+
+
+def places(graph, targets):
+    """Returns which of the layers with a kernel writes each target first.
+
+    Args:
+        graph: The `ChannelGraph`.
+        targets: Those of a `Damage`.
+    """
+    kernels = [
+        node.path
+        for node in graph.node_of.values()
+        if rules_base.rule_for(node.layer).kernels
+    ]
+    return [kernels.index(target.name.split(" #")[0]) for target in targets]
