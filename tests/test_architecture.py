@@ -14,7 +14,7 @@ LINES = """
     tfprune
     pruning one_shot
     pretraining
-    comparison
+    comparison stages
     methods measures rounds
     runs
     scoring budgets training report

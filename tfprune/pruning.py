@@ -8,7 +8,6 @@ from tfprune import checks
 from tfprune import costs
 from tfprune import exporting
 from tfprune import identity
-from tfprune import journal
 from tfprune import measures as measures_lib
 from tfprune import methods
 from tfprune import pretraining as pretraining_lib
@@ -18,6 +17,7 @@ from tfprune import rounds
 from tfprune import runs
 from tfprune import serving
 from tfprune import speed
+from tfprune import stages
 from tfprune import tracing
 
 
@@ -132,14 +132,18 @@ def prune(
         if pretraining is not None:
             pretraining.complete(turn(pretraining, "base"), measures)
             _keep_base(model, own / "base.keras")
-        if seed is not None:
-            keras.utils.set_random_seed(seed)
-        method.start(model, dataset, loss_fn)
-        dense = costs.cost(model).macs
-        _prune(method, turn(method), dense, measures, validation_freq)
+        dense, left = costs.cost(model).macs, model
+        phases = stages.phases(method)
+        for phase, stage in phases.items():
+            if seed is not None:
+                keras.utils.set_random_seed(seed)
+            stage.start(left, dataset, loss_fn, original=model)
+            _prune(stage, turn(stage, phase), dense, measures, validation_freq)
+            if stage is not method.stages[-1]:
+                left = stage.finish()
         origin = {"seed": seed, "command": command}
         return runs.outside_strategy(
-            _finish, method, model, measures, own, origin, clock
+            _finish, phases, model, measures, own, origin, clock
         )
 
 
@@ -148,8 +152,8 @@ def _keep_base(model, path):
         exporting.save_keras(model, path)
 
 
-def _prune(method, left, dense, measures, validation_freq):
-    """Does the rounds of a method that are left."""
+def _prune(stage, left, dense, measures, validation_freq):
+    """Does the rounds of a stage that are left."""
     for number, record in left:
         record = {
             "round": number,
@@ -157,25 +161,25 @@ def _prune(method, left, dense, measures, validation_freq):
             "macs_kept": record["macs"] / dense,
         }
         now = record["pruned"] or number % validation_freq == 0
-        if now or method.done:
-            record |= measures.validate(method.model)
+        if now or stage.done:
+            record |= measures.validate(stage.model)
         left.save(record)
 
 
-def _finish(method, model, measures, folder, origin, clock):
+def _finish(phases, model, measures, folder, origin, clock):
     """Exports the final model of a run and writes its report; returns it."""
-    small = method.finish()
+    small = [*phases.values()][-1].finish()
     runs.export(small, folder)
+    records = stages.records(folder, phases)
     summary = {
         **_compare(model, small, measures),
         "measured_on": measures.final_data,
-        **method.report(),
+        **stages.report(phases),
         "uncounted": tracing.trace(small).uncounted,
         **origin,
         "seconds": clock.seconds,
         "versions": report.versions(),
     }
-    records = journal.read(folder / rounds.RECORDS)
     report.write(folder, summary, records)
     return small
 

@@ -85,9 +85,7 @@ def table(summary):
     summary = journal.plain(summary)
     return console.Group(
         _rich(HEADLINE, _headline(summary)),
-        _budget(summary["budget"]),
-        _proof(summary["verification"]),
-        *map(rich_text.Text, _uncounted(summary)),
+        *map(rich_text.Text, _facts(summary)),
         _rich(LAYERS, _layers(summary["layers"])),
     )
 
@@ -155,6 +153,17 @@ def _ratio(base, pruned):
     return f"{more:.1%}, {times}"
 
 
+def _facts(summary):
+    """Yields sentences on what was asked for, proved and left out."""
+    if "budget" in summary:
+        yield _budget(summary["budget"])
+    if "verification" in summary:
+        yield _proof(summary["verification"])
+    names = ", ".join(summary.get("uncounted", ()))
+    if names:
+        yield f"Multiply-accumulates leave out products of layers: {names}."
+
+
 def _budget(budget):
     names = {"macs": "multiply-accumulates", "params": "parameters"}
     name = names.get(budget["resource"], budget["resource"])
@@ -197,20 +206,12 @@ def _rich(titles, rows):
     return grid
 
 
-def _uncounted(summary):
-    names = ", ".join(summary.get("uncounted", ()))
-    if names:
-        yield f"Multiply-accumulates leave out products of layers: {names}."
-
-
 def _markdown(title, summary, drawings):
     command = summary.get("command")
     parts = [
         f"# {title}",
         grid(HEADLINE, _headline(summary)),
-        _budget(summary["budget"]),
-        _proof(summary["verification"]),
-        *_uncounted(summary),
+        *_facts(summary),
         *(f"![{name}](figures/{name}.png)" for name in drawings),
         "## Layers",
         grid(LAYERS, _layers(summary["layers"])),

@@ -30,6 +30,7 @@ OUTPUTS = (
     "report.json",
     "report.md",
     "scores.json",
+    "stages",
 )
 
 

@@ -95,10 +95,10 @@ class Method:
         It comes after `finish`.
 
         Returns:
-            dict with `verification` (`max_abs_difference`, `max_abs_output`);
-            `layers`, a list of dicts with `name`, `channels_before`,
+            dict with `layers`, a list of dicts with `name`, `channels_before`,
             `channels_after`, `prunable` and `reason`; `explanation`, the rows
-            of that of the graph as dicts; and `budget`, with `resource`,
-            `dense`, `target` and `reached`.
+            of that of the graph as dicts; and of a method that removes units,
+            `verification` (`max_abs_difference`, `max_abs_output`) and
+            `budget` (`resource`, `dense`, `target` and `reached`).
         """
         raise NotImplementedError(f"{type(self).__name__} needs `report`.")

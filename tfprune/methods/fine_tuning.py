@@ -46,9 +46,9 @@ class FineTuning(base.Method):
         trial.get_concrete_function()
 
     def start(self, model, dataset, loss_fn, original=None):
-        graph = tracing.trace(model)
-        cost = costs.cost(model, graph)
-        self._size = {"units": int(graph.prunable.sum()), **cost._asdict()}
+        self.graph = tracing.trace(model)
+        cost, units = costs.cost(model, self.graph), self.graph.prunable.sum()
+        self._size = {"units": int(units), **cost._asdict()}
         self._model = rebuilding.duplicate(model)
         self.trainer.build(self._model, teacher=original or model)
         self._loss_fn = loss_fn
@@ -90,7 +90,11 @@ class FineTuning(base.Method):
         return rebuilding.duplicate(self._model)
 
     def report(self):
-        return {}
+        everything = np.ones(self.graph.num_units, bool)
+        return {
+            "layers": self.graph.widths(everything),
+            "explanation": [row._asdict() for row in self.graph.explain()],
+        }
 
     def _update(self, inputs, labels):
         _, update = self.trainer.step(
