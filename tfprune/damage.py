@@ -91,15 +91,21 @@ class Damage:
         program.replay(code.calls, values, _call)
         return tree.map_structure(lambda x: values[id(x)], code.outputs), values
 
-    def ablate(self, values, kept):
+    def ablate(self, values, seeds, kept):
         """Returns `change` and `size` of all targets.
 
         Args:
             values: What `run` returned of all tensors.
+            seeds: Pairs of each variable of random numbers and its value
+                before `run`.
             kept: As for `ablating`.
         """
         kept = tf.concat([kept, [1.0]], 0)  # Channels without a unit stay.
-        pairs = [_ablate(target, values, kept) for target in self.targets]
+        pairs = []
+        for target in self.targets:
+            # The same random numbers again; moving statistics do not move.
+            with keras.StatelessScope(seeds):
+                pairs.append(_ablate(target, values, kept))
         change, size = zip(*pairs)
         return tf.stack(change), tf.stack(size)
 
@@ -113,14 +119,16 @@ class _Ablating(keras.layers.Layer):
         self._kept = kept
 
     def call(self, inputs):
-        seeds = {id(x): x for x in self.masked.variables}
-        for weight in self.masked.weights:
-            del seeds[id(weight)]
-        seeds = [(x, tf.identity(x.value)) for x in seeds.values()]
+        weights = set(map(id, self.masked.weights))
+        seeds = [
+            (variable, tf.identity(variable.value))
+            for variable in self.masked.variables
+            if id(variable) not in weights
+        ]
         outputs, values = self._damage.run(inputs)
-        # The same random numbers again, and no change of moving statistics.
-        with keras.StatelessScope(seeds):
-            self.change, self.size = self._damage.ablate(values, self._kept)
+        self.change, self.size = self._damage.ablate(
+            values, seeds, self._kept
+        )
         return outputs
 
 

@@ -361,15 +361,14 @@ def starts(places, half_steps, warmup):
 
 
 def places(graph, targets):
-    """Returns which of the layers with a kernel writes each target first.
+    """Returns how many layers with a kernel are before that of each target.
 
     Args:
         graph: The `ChannelGraph`.
         targets: Those of a `Damage`.
     """
-    kernels = [
-        node.path
-        for node in graph.node_of.values()
-        if rules_base.rule_for(node.layer).kernels
-    ]
-    return [kernels.index(target.name.split(" #")[0]) for target in targets]
+    kernels, before = 0, {}
+    for node in graph.node_of.values():
+        before.update(dict.fromkeys(node.arrays, kernels))
+        kernels += bool(rules_base.rule_for(node.layer).kernels)
+    return [before[graph.owners[target.units[0]]] for target in targets]
