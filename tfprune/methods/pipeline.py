@@ -12,7 +12,8 @@ class Pipeline(base.Method):
             an optimizer of its own.
 
     Raises:
-        ValueError: If a stage is something else.
+        ValueError: If a stage is something else, or shares a trainer or an
+            optimizer with another.
     """
 
     def __init__(self, stages):
@@ -24,6 +25,9 @@ class Pipeline(base.Method):
         for stage in stages:
             checks.check_kind(base.Method, stage=stage)
         self._stages = tuple(stages)
+        trainers = [x.trainer for x in self.stages if hasattr(x, "trainer")]
+        _check_own("trainer", trainers)
+        _check_own("optimizer", [trainer.optimizer for trainer in trainers])
 
     @property
     def stages(self):
@@ -32,3 +36,12 @@ class Pipeline(base.Method):
     def check(self, model, dataset, loss_fn):
         for stage in self.stages:
             stage.check(model, dataset, loss_fn)
+
+
+def _check_own(name, parts):
+    if len(set(map(id, parts))) < len(parts):
+        raise ValueError(
+            f"Each stage must have a {name} of its own, which keeps the state "
+            f"of one training. Received: one {name} in several stages; make a "
+            "new one for each."
+        )
