@@ -166,7 +166,7 @@ class Progress:
             progress: How much is done, and how much there is.
         """
         done, total = progress
-        stage = "run" if "round" in record else "base"
+        stage = record.get("stage", "run" if "round" in record else "base")
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task("", total=total)
         task = self._tasks[stage]
@@ -239,7 +239,9 @@ def _line(record, done, total):
     """Returns the figures of a record as a line."""
     data = "validation"
     if "round" in record:
-        parts = [f"round {record['round']}", f"step {done}/{total}"]
+        stage = pathlib.PurePath(record.get("stage", "")).name
+        parts = [f"{stage} round {record['round']}".strip()]
+        parts.append(f"step {done}/{total}")
     elif "epoch" in record:
         parts = [f"base epoch {done}/{total}"]
     else:

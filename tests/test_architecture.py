@@ -18,7 +18,7 @@ LINES = """
     methods measures rounds
     runs
     scoring budgets training report
-    selection
+    selection sections search_figures
     latency rankings
     criteria works checks batch_norm figures evaluation identity journal loops
     halving damage

@@ -28,6 +28,8 @@ from tfprune import evaluation
 from tfprune import exporting
 from tfprune import journal
 from tfprune import losses
+from tfprune import methods
+from tfprune import pretraining
 from tfprune import replicas
 from tfprune import report
 from tfprune import serving
@@ -106,6 +108,11 @@ def assert_same_run(left, right):
     assert records(left) == records(right)
     for a, b in zip(weights(left), weights(right), strict=True):
         np.testing.assert_array_equal(a, b)
+    assert_same_state(left, right)
+
+
+def assert_same_state(left, right):
+    """Asserts that the last checkpoints are equal to the last bit."""
     ours, others = state(left), state(right)
     assert ours.keys() == others.keys()
     for name, value in ours.items():
@@ -393,6 +400,102 @@ def test_run_killed_after_some_rounds_of_its_pretraining(tmp_path, rounds):
             for folder in (killed, undisturbed)
         ]
         np.testing.assert_allclose(*losses_of, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory):
+    """Returns the folder of a finished run of stages."""
+    folder = tmp_path_factory.mktemp("runs") / "staged"
+    tiny_run.run(folder, method=tiny_run.pipeline())
+    return folder
+
+
+def test_run_of_stages_leaves_a_folder_for_each(staged):
+    names = sorted(path.name for path in (staged / "stages").iterdir())
+    assert names == ["1_AOFP", "2_FineTuning"]
+    for phase in (staged / "stages").iterdir():
+        kept = sorted(path.name for path in phase.iterdir())
+        assert kept == ["checkpoints", "logs", "records.jsonl"]
+    for name in ("1", "model.keras", "report.json", "report.md"):
+        assert (staged / name).exists()
+    figures = sorted(p.name for p in (staged / "figures").iterdir())
+    assert figures == ["channels.png", "damage.png", "run.png", "widths.png"]
+
+
+def test_report_of_stages_is_one(staged):
+    summary = json.loads((staged / "report.json").read_text())
+    small = keras.models.load_model(staged / "model.keras")
+    dense = costs.cost(tiny_run.network()).macs
+    assert summary["budget"]["dense"] == dense
+    assert summary["budget"]["reached"] == costs.cost(small).macs <= dense / 2
+    for row in summary["layers"]:
+        kernel = small.get_layer(row["name"]).kernel
+        assert row["channels_after"] == kernel.shape[-1]
+    search = records(staged / "stages" / "1_AOFP")
+    moves = sum((row["moves"] for row in summary["search"]), [])
+    moved = sum(filters for _, filters in moves)
+    assert moved == sum(record["pruned"] for record in search) > 0
+    assert [row["stage"] for row in summary["stages"]] == [
+        "1_AOFP",
+        "2_FineTuning",
+    ]
+    assert summary["stages"][0]["steps"] == search[-1]["step"]
+    text = (staged / "report.md").read_text()
+    for title in ("## Stages", "## Search", "(figures/widths.png)"):
+        assert title in text
+
+
+def test_fine_tuning_goes_on_with_what_the_search_left(staged):
+    small = keras.models.load_model(staged / "model.keras")
+    for record in records(staged / "stages" / "2_FineTuning"):
+        assert record["macs"] == costs.cost(small).macs
+        assert record["params"] == small.count_params()
+
+
+def test_run_killed_within_each_stage_ends_like_an_undisturbed_one(
+    staged, tmp_path
+):
+    def killer(stage):
+        def kill(record, progress):
+            if record["stage"] == f"stages/{stage}" and record["round"] == 2:
+                raise Killed
+
+        return kill
+
+    for stage in ("1_AOFP", "2_FineTuning"):
+        with pytest.raises(Killed):
+            tiny_run.run(
+                tmp_path, method=tiny_run.pipeline(), on_record=killer(stage)
+            )
+    tiny_run.run(tmp_path, method=tiny_run.pipeline())
+    for phase in ("stages/1_AOFP", "stages/2_FineTuning"):
+        ours, others = records(tmp_path / phase), records(staged / phase)
+        assert [r["step"] for r in ours] == [r["step"] for r in others]
+        for left, right in zip(ours, others):
+            np.testing.assert_allclose(left["loss"], right["loss"], rtol=1e-3)
+            for a, b in zip(left.get("halves", []), right.get("halves", [])):
+                a.pop("damage"), b.pop("damage")
+                assert a == b
+
+
+def test_trainer_of_two_stages_is_refused_before_any_file(tmp_path):
+    own = training.Trainer(keras.optimizers.SGD(0.1))
+    with pytest.raises(ValueError, match="one trainer in several stages"):
+        methods.Pipeline([methods.FineTuning(own, 2) for _ in range(2)])
+    one = methods.FineTuning(own, 2)
+    base = pretraining.Pretraining(own, 1)
+    method = methods.Pipeline([tiny_run.method(), one])
+    with pytest.raises(ValueError, match="state of one model"):
+        tiny_run.run(tmp_path, method=method, pretraining=base)
+    assert not list(tmp_path.iterdir())
+
+
+def test_fine_tuning_alone_is_reported(tmp_path):
+    trainer = training.Trainer(keras.optimizers.SGD(0.05))
+    tiny_run.run(tmp_path, method=methods.FineTuning(trainer, 4))
+    summary = json.loads((tmp_path / "report.json").read_text())
+    assert summary["base"]["params"] == summary["pruned"]["params"]
+    assert "Budget" not in (tmp_path / "report.md").read_text()
 
 
 def test_base_is_kept(tmp_path):
@@ -791,11 +894,13 @@ def test_folder_that_cannot_be_written_is_refused(tmp_path, name):
 # Processes
 
 
-def start(folder, strategy="one_device", pause=0.0, **environment):
+def start(
+    folder, strategy="one_device", pause=0.0, method="iterative", **environment
+):
     return subprocess.Popen(
         [
             sys.executable,
-            *("-m", "tests.tiny_run", folder, strategy, str(pause)),
+            *("-m", "tests.tiny_run", folder, strategy, str(pause), method),
         ],
         cwd=ROOT,
         env={**os.environ, **environment},
@@ -804,17 +909,19 @@ def start(folder, strategy="one_device", pause=0.0, **environment):
 
 
 def lines(folder):
-    paths = folder / "base" / "records.jsonl", folder / "records.jsonl"
-    return sum(p.read_bytes().count(b"\n") for p in paths if p.exists())
+    paths = folder.rglob("records.jsonl")
+    return sum(path.read_bytes().count(b"\n") for path in paths)
 
 
 @pytest.mark.slow
-def test_run_killed_five_times_is_equal_to_the_last_bit(tmp_path):
+@pytest.mark.parametrize("method", tiny_run.METHODS)
+def test_run_killed_five_times_is_equal_to_the_last_bit(tmp_path, method):
     moments = random.Random(0)
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
-    assert start(undisturbed).wait() == 0
+    assert start(undisturbed, method=method).wait() == 0
     for _ in range(5):
-        process, before = start(killed, pause=0.1), lines(killed)
+        before = lines(killed)
+        process = start(killed, pause=0.1, method=method)
         while lines(killed) < before + 2:  # it rewinds at most one
             assert process.poll() is None
             time.sleep(0.01)
@@ -822,9 +929,15 @@ def test_run_killed_five_times_is_equal_to_the_last_bit(tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     assert not (killed / "report.json").exists()
-    assert start(killed).wait() == 0
-    assert_same_run(killed, undisturbed)
-    assert records(killed / "base") == records(undisturbed / "base")
+    assert start(killed, method=method).wait() == 0
+    phases = [path.parent for path in undisturbed.rglob("records.jsonl")]
+    assert len(phases) == (3 if method == "pipeline" else 2)
+    for phase in phases:
+        again = killed / phase.relative_to(undisturbed)
+        assert records(again) == records(phase)
+        assert_same_state(again, phase)
+    for a, b in zip(weights(killed), weights(undisturbed), strict=True):
+        np.testing.assert_array_equal(a, b)
     bases = [
         keras.models.load_model(folder / "base.keras").get_weights()
         for folder in (killed, undisturbed)

@@ -1,6 +1,6 @@
 """A run of a second, for tests, and as a program of its own.
 
-    python -m tests.tiny_run FOLDER STRATEGY PAUSE
+    python -m tests.tiny_run FOLDER STRATEGY PAUSE METHOD
 """
 
 import sys
@@ -30,9 +30,10 @@ LABELS = RNG.integers(0, 3, 22)
 def network():
     """Returns a network with batch normalisation and dropout."""
     inputs = keras.Input((6, 6, 2), name="image")
-    x = layers.Conv2D(10, 3, use_bias=False)(inputs)
+    x = layers.Conv2D(10, 3, use_bias=False, name="first")(inputs)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    x = layers.Dropout(0.3)(layers.Conv2D(6, 3, activation="relu")(x))
+    x = layers.Conv2D(6, 3, activation="relu", name="second")(x)
+    x = layers.Dropout(0.3)(x)
     outputs = layers.Dense(3, name="class")(layers.Flatten()(x))
     return keras.Model(inputs, outputs)
 
@@ -61,6 +62,35 @@ def method(rate=0.05, steps=12, **kwargs):
     return methods.Iterative(**(settings | kwargs))
 
 
+def pipeline(half_steps=2, fine_tuning_steps=8):
+    """Returns a search by AOFP, and a fine-tuning of what it leaves."""
+
+    def trainer(rate):
+        return training.Trainer(keras.optimizers.SGD(rate, momentum=0.9))
+
+    search = methods.AOFP(
+        budgets.Budget(macs=0.5, tolerance=0.1),
+        trainer(0.01),
+        steps=300,
+        threshold=0.4,
+        half_steps=half_steps,
+        warmup=2,
+        round_steps=3,
+    )
+    return methods.Pipeline(
+        [
+            search,
+            methods.FineTuning(trainer(0.05), fine_tuning_steps, round_steps=3),
+        ]
+    )
+
+
+METHODS = {
+    "iterative": lambda: method(steps=80),
+    "pipeline": lambda: pipeline(12, 60),
+}
+
+
 def base(epochs=12):
     """Returns the pretraining of the network."""
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
@@ -82,12 +112,12 @@ def run(folder, **kwargs):
     return pruning.prune(**(settings | kwargs))
 
 
-def main(folder, strategy, pause):
+def main(folder, strategy, pause, name):
     tf.config.experimental.enable_op_determinism()
     with replicas.make_strategy(strategy).scope():
         run(
             folder,
-            method=method(steps=80),
+            method=METHODS[name](),
             pretraining=base(),
             on_record=lambda *_: time.sleep(float(pause)),
         )

@@ -34,7 +34,7 @@ def channels(layers):
     before = [layer["channels_before"] for layer in layers]
     after = [layer["channels_after"] for layer in layers]
     colours = [AFTER if layer["prunable"] else FIXED for layer in layers]
-    drawing = _figure(8, 1.3 + 0.22 * len(layers))
+    drawing = blank(8, 1.3 + 0.22 * len(layers))
     axes = drawing.subplots()
     axes.barh(rows, before, height=0.8, color=BEFORE)
     axes.barh(rows, after, height=0.8, color=colours)
@@ -52,7 +52,7 @@ def channels(layers):
     axes.set_xlim(0, 1.18 * max(before, default=1))
     axes.set_xlabel("channels")
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-    _style(axes, "x")
+    style(axes, "x")
     axes.set_title("Channels kept per layer", **TITLE)
     kinds = {"kept": AFTER, "may not be pruned": FIXED, "removed": BEFORE}
     marks = [patches.Patch(color=c, label=kind) for kind, c in kinds.items()]
@@ -73,7 +73,7 @@ def groups(explanation, edges):
     """
     names = dict.fromkeys(k for row in explanation for k in row.groups)
     looks = dict(zip(names, itertools.cycle(GROUPS)))
-    drawing = _figure(8, 1 + 0.22 * len(explanation))
+    drawing = blank(8, 1 + 0.22 * len(explanation))
     axes = drawing.subplots()
     for place, row in enumerate(explanation):
         left = 0
@@ -92,7 +92,7 @@ def groups(explanation, edges):
     axes.set_xlim(0, 1.3 * most)
     axes.set_xlabel("channels")
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-    _style(axes, "x")
+    style(axes, "x")
     title = "Channels that stay or go together"
     if len(names) > len(GROUPS):
         title += f"; looks come again after {len(GROUPS)} groups"
@@ -115,7 +115,7 @@ def run(summary, records):
     keys = [key for key in PANELS if _known(records, key)]
     if not keys:
         return None
-    drawing = _figure(8, 0.6 + 2.7 * len(keys))
+    drawing = blank(8, 0.6 + 2.7 * len(keys))
     panels = drawing.subplots(len(keys), sharex=True, squeeze=False)[:, 0]
     for axes, key in zip(panels, keys, strict=True):
         label, formatter, lowest = PANELS[key]
@@ -124,7 +124,7 @@ def run(summary, records):
         _series(axes, records, key)
         _references(axes, summary, key)
         axes.set_ylim(bottom=lowest)
-        _style(axes, "y")
+        style(axes, "y")
     panels[0].set_title("Over the run", **TITLE)
     panels[-1].set_xlabel("training step")
     panels[-1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
@@ -141,7 +141,7 @@ def sweep(panels):
     """
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)
-    drawing = _figure(5 * columns, 0.5 + 3.4 * rows)
+    drawing = blank(5 * columns, 0.5 + 3.4 * rows)
     grid = drawing.subplots(
         rows, columns, sharex=True, sharey=True, squeeze=False
     )
@@ -152,12 +152,25 @@ def sweep(panels):
             axes.plot(curve.keys(), curve.values(), ".-", label=name)
         axes.xaxis.set_major_formatter(PERCENT())
         axes.yaxis.set_major_formatter(PERCENT())
-        _style(axes, "y")
+        style(axes, "y")
         axes.set_title(title, **TITLE)
     drawing.supxlabel("multiply-accumulates removed", fontsize=10)
     drawing.supylabel("test accuracy", fontsize=10)
     _legend(drawing, grid[0, 0].get_legend_handles_labels()[0])
     return drawing
+
+
+def blank(width, height):
+    """Returns a drawing of some inches, without axes."""
+    return figure.Figure((width, height), dpi=120, layout="constrained")
+
+
+def style(axes, grid):
+    """Gives axes the look of all drawings, with a grid along "x" or "y"."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color="#e4e8ee")
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
 
 
 def _skip(axes, x, start, end):
@@ -171,17 +184,6 @@ def _skip(axes, x, start, end):
         color=FIXED,
     )
     axes.add_patch(bow)
-
-
-def _figure(width, height):
-    return figure.Figure((width, height), dpi=120, layout="constrained")
-
-
-def _style(axes, grid):
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color="#e4e8ee")
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
 
 
 def _legend(drawing, handles):

@@ -1,8 +1,51 @@
-"""The training steps of a method: batches without end, and after a stop."""
+"""The training steps of methods: batches without end, and after a stop."""
 
 import tensorflow as tf
 
 from tfprune import replicas
+
+
+class Stream:
+    """The batches of a dataset without end, for one loop after another.
+
+    A shuffled dataset gives others whenever it is read anew, so the loops read
+    it once: each goes on where the one before stopped.
+
+    Args:
+        dataset: `tf.data.Dataset`, the same in every process.
+    """
+
+    def __init__(self, dataset):
+        self._dataset = dataset.repeat()
+        self._loops = []
+        self._batches = None
+
+    def join(self, loop):
+        """Adds a `Loop` after the others, which are done by its first step."""
+        self._loops.append(loop)
+
+    def compile(self, *functions):
+        """Returns functions of one replica's part of a batch as of a batch."""
+        if self._batches is None:
+            done = sum(loop.done for loop in self._loops)
+            (self._batches,) = replicas.distribute(self._dataset.skip(done))
+            self._iterator = iter(self._batches)
+        return replicas.compile(self._batches, *functions)
+
+    def next(self):
+        """Returns the next batch; comes after `compile`.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        batch = next(self._iterator, None)
+        if batch is None:
+            done = sum(loop.done for loop in self._loops)
+            raise ValueError(
+                "The dataset must be one that can be read again and again. "
+                f"Received: one that ended after {done} batches."
+            )
+        return batch
 
 
 class Loop:
@@ -10,7 +53,7 @@ class Loop:
 
     Args:
         dataset: `tf.data.Dataset` of batched `(inputs, labels)`, the same in
-            every process.
+            every process; or a `Stream`.
         *functions: Each called in replica context as `function(inputs,
             labels)` with one replica's part of a batch; returns the `Update`
             of a training step, and what else it found.
@@ -23,9 +66,12 @@ class Loop:
 
     def __init__(self, dataset, *functions):
         self.steps = tf.Variable(0, dtype=tf.int64)
-        self._dataset = dataset.repeat()
+        streams = isinstance(dataset, Stream)
+        self._dataset = None if streams else dataset
+        self._stream = dataset if streams else Stream(dataset)
+        self._stream.join(self)
         self._functions = functions
-        self._batches = None
+        self._compiled = None
 
     @property
     def done(self):
@@ -33,7 +79,9 @@ class Loop:
         return int(self.steps.numpy())
 
     def inputs(self):
-        """Returns the inputs of a batch."""
+        """Returns the inputs of a batch; None for those of a stream."""
+        if self._dataset is None:
+            return None
         inputs, _ = next(iter(self._dataset))
         return inputs
 
@@ -50,13 +98,10 @@ class Loop:
             FloatingPointError: If the loss is not finite.
             ValueError: If the dataset ends.
         """
-        if self._batches is None:
-            batches, *functions = replicas.distribute(
-                self._dataset.skip(self.done), *self._functions
-            )
-            self._batches = iter(batches)
-            self._compiled = dict(zip(self._functions, functions))
-        update, found = self._compiled[function](self._next_batch())
+        if self._compiled is None:
+            compiled = self._stream.compile(*self._functions)
+            self._compiled = dict(zip(self._functions, compiled))
+        update, found = self._compiled[function](self._stream.next())
         if not update.finite:
             raise FloatingPointError(
                 f"The loss must be finite. Received: {float(update.loss)} in "
@@ -66,12 +111,3 @@ class Loop:
             )
         self.steps.assign_add(1)
         return float(update.loss), found
-
-    def _next_batch(self):
-        batch = next(self._batches, None)
-        if batch is None:
-            raise ValueError(
-                "The dataset must be one that can be read again and again. "
-                f"Received: one that ended after {self.done} batches."
-            )
-        return batch

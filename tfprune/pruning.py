@@ -8,6 +8,7 @@ from tfprune import checks
 from tfprune import costs
 from tfprune import exporting
 from tfprune import identity
+from tfprune import loops
 from tfprune import measures as measures_lib
 from tfprune import methods
 from tfprune import pretraining as pretraining_lib
@@ -134,11 +135,13 @@ def prune(
             _keep_base(model, own / "base.keras")
         dense, left = costs.cost(model).macs, model
         phases = stages.phases(method)
+        data = dataset if len(phases) == 1 else loops.Stream(dataset)
         for phase, stage in phases.items():
             if seed is not None:
                 keras.utils.set_random_seed(seed)
-            stage.start(left, dataset, loss_fn, original=model)
-            _prune(stage, turn(stage, phase), dense, measures, validation_freq)
+            stage.start(left, data, loss_fn, original=model)
+            rest = turn(stage, phase)
+            _prune(phase, stage, rest, dense, measures, validation_freq)
             if stage is not method.stages[-1]:
                 left = stage.finish()
         origin = {"seed": seed, "command": command}
@@ -152,10 +155,12 @@ def _keep_base(model, path):
         exporting.save_keras(model, path)
 
 
-def _prune(stage, left, dense, measures, validation_freq):
+def _prune(phase, stage, left, dense, measures, validation_freq):
     """Does the rounds of a stage that are left."""
+    name = {"stage": phase} if phase else {}
     for number, record in left:
         record = {
+            **name,
             "round": number,
             **record,
             "macs_kept": record["macs"] / dense,
@@ -174,7 +179,7 @@ def _finish(phases, model, measures, folder, origin, clock):
     summary = {
         **_compare(model, small, measures),
         "measured_on": measures.final_data,
-        **stages.report(phases),
+        **stages.report(phases, records),
         "uncounted": tracing.trace(small).uncounted,
         **origin,
         "seconds": clock.seconds,

@@ -40,22 +40,35 @@ def distribute(dataset, *replica_fns):
 
     Args:
         dataset: A `tf.data.Dataset` of `(inputs, labels)`.
-        *replica_fns: Each called in replica context as `fn(inputs, labels)`
-            with one replica's part of a batch, which may be empty.
+        *replica_fns: As for `compile`.
 
     Returns:
-        An iterable of the batches, and each function as one `tf.function` of a
-        batch. It returns the results of the first replica: those of the others
-        are lost unless the function gathers or sums over replicas.
+        An iterable of the batches, and the functions that `compile` returns.
     """
-    strategy = tf.distribute.get_strategy()
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
+    strategy = tf.distribute.get_strategy()
     batches = strategy.experimental_distribute_dataset(
         dataset.with_options(options)
     )
+    return batches, *compile(batches, *replica_fns)
+
+
+def compile(batches, *replica_fns):
+    """Makes each function one `tf.function` of a batch, under the strategy.
+
+    Args:
+        batches: Those of `distribute`.
+        *replica_fns: Each called in replica context as `fn(inputs, labels)`
+            with one replica's part of a batch, which may be empty.
+
+    Returns:
+        A list of functions that return the results of the first replica: those
+        of the others are lost unless `fn` gathers or sums over replicas.
+    """
+    strategy = tf.distribute.get_strategy()
 
     def on_replicas(replica_fn):
         @tf.function(
@@ -69,7 +82,7 @@ def distribute(dataset, *replica_fns):
 
         return run
 
-    return batches, *map(on_replicas, replica_fns)
+    return list(map(on_replicas, replica_fns))
 
 
 def gather(batch):

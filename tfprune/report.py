@@ -12,16 +12,12 @@ from rich import table as rich_table
 from rich import text as rich_text
 import tensorflow as tf
 
-from tfprune import explanation
 from tfprune import figures
 from tfprune import files
 from tfprune import journal
+from tfprune import search_figures
+from tfprune import sections
 
-HEADLINE = ("measure", "base", "pruned", "pruned / base")
-LAYERS = ("layer", "before", "after", "kept", "reason for the rest")
-CLOCKS = {"cpu_ms": "CPU time", "wall_ms": "Wall time"}
-# Columns that align to the right.
-NUMBERS = {*HEADLINE[1:], *LAYERS[1:4], "channels", "prunable"}
 
 
 def versions():
@@ -50,7 +46,10 @@ def write(folder, summary, records):
             dicts of `name`, `channels_before`, `channels_after`, `prunable`
             and `reason`; `budget` of `resource`, `dense`, `target` and
             `reached`; `explanation`, the rows of an `Explanation` as
-            dicts; `measured_on`, "test" or "validation", the data of
+            dicts; those of `stages`, each with its name as `stage`, `steps`
+            and, at its end, `accuracy`, `params` and `macs`, if there are
+            several; `search` as of `Method.report`, if there is one;
+            `measured_on`, "test" or "validation", the data of
             the accuracies, or None if there are none; `seed`, `seconds`,
             `versions`; and what else is known, like the `command`. None or NaN
             is shown as unknown.
@@ -66,6 +65,8 @@ def write(folder, summary, records):
     drawings = {
         "run": figures.run(summary, records),
         "channels": figures.channels(summary["layers"]),
+        "widths": search_figures.widths(summary, records),
+        "damage": search_figures.damage(summary),
     }
     drawings = {name: drawn for name, drawn in drawings.items() if drawn}
     text = _markdown(folder.resolve().name, summary, drawings)
@@ -84,73 +85,25 @@ def table(summary):
     """
     summary = journal.plain(summary)
     return console.Group(
-        _rich(HEADLINE, _headline(summary)),
+        _rich(sections.headline(summary)),
         *map(rich_text.Text, _facts(summary)),
-        _rich(LAYERS, _layers(summary["layers"])),
+        *map(_rich, _sections(summary)),
     )
 
 
-def grid(titles, rows, numbers=NUMBERS):
+def grid(titles, rows, numbers=()):
     """Returns a table in Markdown.
 
     Args:
         titles: Of the columns.
         rows: Tuples of text, each as long as `titles`.
-        numbers: Titles of the columns that align to the right.
+        numbers: Titles of the columns that align to the right. Defaults to
+            none.
     """
     ruler = ("---:" if title in numbers else "---" for title in titles)
     rows = [[text.replace("|", "\\|") for text in row] for row in rows]
     lines = ("| " + " | ".join(row) + " |" for row in (titles, ruler, *rows))
     return "\n".join(lines)
-
-
-def _headline(summary):
-    base, pruned = summary["base"], summary["pruned"]
-
-    def row(title, key, pattern, compare):
-        values = base[key], pruned[key]
-        return title, *(_text(v, pattern) for v in values), compare(*values)
-
-    data = summary.get("measured_on")
-    accuracy = (f"{data} accuracy".capitalize(), "accuracy", "{:.2%}")
-    return [
-        *([row(*accuracy, _points_apart)] if data else []),
-        row("Parameters", "params", "{:,.0f}", _ratio),
-        row("Multiply-accumulates per example", "macs", "{:,.0f}", _ratio),
-        *_times(base["times"], pruned["times"]),
-    ]
-
-
-def _times(base, pruned):
-    """Yields a row for each clock and batch size: medians and quartiles."""
-    for clock in ("cpu_ms", "wall_ms"):
-        title = f"{CLOCKS[clock]} of a batch of"
-        for size in base:
-            spreads = [times[size][clock] for times in (base, pruned)]
-            ratio = _ratio(*(spread["median"] for spread in spreads))
-            yield f"{title} {size}", *map(_spread, spreads), ratio
-
-
-def _spread(spread):
-    return "{median:.2f} ms ({low:.2f} to {high:.2f})".format(**spread)
-
-
-def _text(value, pattern):
-    return "unknown" if value is None else pattern.format(value)
-
-
-def _points_apart(base, pruned):
-    if base is None or pruned is None:
-        return "unknown"
-    return f"{100 * (pruned - base):+.2f} points"
-
-
-def _ratio(base, pruned):
-    if not base or not pruned:
-        return "unknown"
-    less, more = base / pruned, pruned / base
-    times = f"{less:.2f}x less" if less >= 1 else f"{more:.2f}x more"
-    return f"{more:.1%}, {times}"
 
 
 def _facts(summary):
@@ -175,33 +128,30 @@ def _budget(budget):
 
 
 def _proof(verification):
-    difference = _text(verification["max_abs_difference"], "{:.2g}")
-    largest = _text(verification["max_abs_output"], "{:.3g}")
+    difference = sections.text(verification["max_abs_difference"], "{:.2g}")
+    largest = sections.text(verification["max_abs_output"], "{:.3g}")
     return (
         f"Verified: the masked and the compacted model differ by at most "
         f"{difference}; their largest output is {largest}."
     )
 
 
-def _layers(layers):
-    rows = []
-    for layer in layers:
-        before, after = layer["channels_before"], layer["channels_after"]
-        kept = f"{after / before:.0%}"
-        reason = layer["reason"] or ""
-        rows.append((layer["name"], f"{before:,}", f"{after:,}", kept, reason))
-    return rows
+def _sections(summary):
+    """Returns the `Section`s on what became of the model, those there are."""
+    parts = {
+        "stages": sections.stages,
+        "layers": sections.layers,
+        "search": sections.search,
+    }
+    return [make(summary) for name, make in parts.items() if name in summary]
 
 
-def _channels(rows):
-    return [explanation.cells(explanation.Row(**row)) for row in rows]
-
-
-def _rich(titles, rows):
+def _rich(section):
     grid = rich_table.Table()
-    for title in titles:
-        grid.add_column(title, justify="right" if title in NUMBERS else "left")
-    for row in rows:
+    for title in section.titles:
+        right = title in section.numbers
+        grid.add_column(title, justify="right" if right else "left")
+    for row in section.rows:
         grid.add_row(*map(rich_text.Text, row))
     return grid
 
@@ -210,13 +160,13 @@ def _markdown(title, summary, drawings):
     command = summary.get("command")
     parts = [
         f"# {title}",
-        grid(HEADLINE, _headline(summary)),
+        grid(*sections.headline(summary)[1:]),
         *_facts(summary),
         *(f"![{name}](figures/{name}.png)" for name in drawings),
-        "## Layers",
-        grid(LAYERS, _layers(summary["layers"])),
-        "## Channels",
-        grid(explanation.TITLES, _channels(summary["explanation"])),
+        *(
+            f"## {section.name}\n\n{grid(*section[1:])}"
+            for section in (*_sections(summary), sections.channels(summary))
+        ),
         "## Made by",
         *([f"```sh\n{command}\n```"] if command else []),
         grid(("what", "value"), _origin(summary)),

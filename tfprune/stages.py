@@ -30,23 +30,31 @@ def records(folder, phases):
     found, before = [], 0
     for phase in phases:
         own = journal.read(pathlib.Path(folder, phase, rounds.RECORDS))
-        found += [{**each, "step": before + each["step"]} for each in own]
+        found += [
+            {**each, "stage": phase, "step": before + each["step"]}
+            for each in own
+        ]
         before = found[-1]["step"] if found else 0
     return found
 
 
-def report(phases):
+def report(phases, records):
     """Returns what the reports of finished stages say of the whole run.
 
     Args:
         phases: As of the function.
+        records: As of the function.
 
     Returns:
         dict as of `Method.report`: layers from before the first stage to after
-        the last one, and of all else what the last stage says that tells it,
-        but for the explanation, which is that of the first.
+        the last one; the searches of all; and of all else what the last stage
+        says that tells it, but for the explanation, which is that of the first.
+        With several stages, also `stages`, as for `report.write`.
     """
-    reports = [stage.report() for stage in phases.values()]
+    reports = [
+        stage.report([x for x in records if x["stage"] == phase])
+        for phase, stage in phases.items()
+    ]
     first, last = reports[0], reports[-1]
     after = {row["name"]: row["channels_after"] for row in last["layers"]}
     layers = [
@@ -54,4 +62,25 @@ def report(phases):
         for row in first["layers"]
     ]
     whole = {name: value for each in reports for name, value in each.items()}
+    if "search" in whole:
+        whole["search"] = sum((x.get("search", []) for x in reports), [])
+    if len(phases) > 1:
+        whole["stages"] = list(_ends(phases, records))
     return {**whole, "layers": layers, "explanation": first["explanation"]}
+
+
+def _ends(phases, records):
+    """Yields what each stage ended with; nothing of one without a round."""
+    before = 0
+    for phase in phases:
+        own = [record for record in records if record["stage"] == phase]
+        if own:
+            last = own[-1]
+            yield {
+                "stage": pathlib.PurePath(phase).name,
+                "steps": last["step"] - before,
+                "accuracy": last.get("accuracy"),
+                "params": last["params"],
+                "macs": last["macs"],
+            }
+            before = last["step"]

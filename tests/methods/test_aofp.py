@@ -141,7 +141,12 @@ def test_moves_are_below_the_threshold():
 
 def test_first_move_by_hand():
     model, half_steps, warmup = plain(), 9, 3
-    run = method(trainer=sgd(1e-6), threshold=10.0, half_steps=half_steps)
+    run = method(
+        trainer=sgd(1e-6),
+        threshold=10.0,
+        half_steps=half_steps,
+        round_steps=warmup + half_steps + 1,
+    )
     (first, *_), (mask, *_) = turned(started(run, model))
     units = run.graph.layer_units("first")
     # The first layer is drawn first, whatever others there are.

@@ -65,7 +65,7 @@ class AOFP(base.Method):
         min_units: As for `select`. Defaults to 1.
         frozen: Names of layers whose channels stay, as for `trace`.
         seed: Of the random halves. Defaults to 0.
-        round_steps: Most training steps in one round, hence between two
+        round_steps: Training steps in one round, hence between two
             checkpoints. Defaults to 100.
 
     Raises:
@@ -192,13 +192,15 @@ class AOFP(base.Method):
         return self._loop.done, self.steps
 
     def step(self):
-        before, losses, halves = self._keep, [], []
+        before = keep = self._keep
+        losses, halves = [], []
         most = min(self.round_steps, self.steps - self._loop.done)
-        while len(losses) < most and not any(x["filters"] for x in halves):
+        while len(losses) < most and not self._is_met(keep):
             loss, ended = self._train()
             losses.append(loss)
             halves += ended
-        keep = self._keep
+            if any(half["filters"] for half in ended):
+                keep = self._keep
         return {
             "step": self._loop.done,
             "phase": "search",
@@ -227,12 +229,16 @@ class AOFP(base.Method):
         small, self._verified = compaction.proven(proof)
         return small
 
-    def report(self):
+    def report(self, records=()):
+        halves = [half for record in records for half in record["halves"]]
         return {
             "verification": self._verified,
             "layers": self.graph.widths(self._keep),
             "explanation": [row._asdict() for row in self.graph.explain()],
             "budget": self._selector.report(self._keep),
+            "search": [
+                _summary(target, self._keep, halves) for target in self._targets
+            ],
         }
 
     @property
@@ -299,6 +305,7 @@ class AOFP(base.Method):
     def _end_half(self, number, step):
         """Prunes, halves or begins anew; returns what became of a half."""
         target, keep = self._targets[number], self._keep
+        alive = keep[target.units].sum()
         searched, damages = self._halving.collect(number)
         better, left = halving.halve(searched, damages, self.threshold)
         gone = self._enough(keep, better[: self._spare(target, keep)])
@@ -312,6 +319,7 @@ class AOFP(base.Method):
         return {
             "layer": target.name,
             "step": step + 1,
+            "alive": int(alive),
             "searched": len(searched),
             "damage": np.quantile(damages, QUARTILES).tolist(),
             "filters": len(gone),
@@ -335,10 +343,10 @@ class AOFP(base.Method):
     def _enough(self, keep, units):
         """Returns as many of some units, the first, as meet the budget."""
         trial = keep.copy()
-        for count, unit in enumerate(units, 1):
-            trial[unit] = False
+        for count, unit in enumerate(units):
             if self._is_met(trial):
                 return units[:count]
+            trial[unit] = False
         return units
 
     def _set_mask(self, keep):
@@ -372,3 +380,17 @@ def places(graph, targets):
         before.update(dict.fromkeys(node.arrays, kernels))
         kernels += bool(rules_base.rule_for(node.layer).kernels)
     return [before[graph.owners[target.units[0]]] for target in targets]
+
+
+def _summary(target, keep, halves):
+    """Returns what the report tells of the search of a target."""
+    own = [half for half in halves if half["layer"] == target.name]
+    whole = [x["damage"] for x in own if x["searched"] == x["alive"]]
+    return {
+        "layer": target.name,
+        "before": len(target.units),
+        "after": int(keep[target.units].sum()),
+        "halves": len(own),
+        "moves": [[x["step"], x["filters"]] for x in own if x["filters"]],
+        "damage": whole[-1] if whole else None,
+    }

@@ -37,7 +37,8 @@ class Method:
         Args:
             model: A built `keras.Model`; it is left as it is.
             dataset: `tf.data.Dataset` of batched `(inputs, labels)`, the same
-                in every process; it is repeated as needed.
+                in every process; it is repeated as needed. In a pipeline, the
+                `loops.Stream` of it. A `loops.Loop` reads both.
             loss_fn: Function `(labels, outputs)` to one loss per example.
             original: The model that the whole run began with, of which a
                 fraction in a budget is, and from which a student learns.
@@ -89,16 +90,24 @@ class Method:
         """
         raise NotImplementedError(f"{type(self).__name__} needs `finish`.")
 
-    def report(self):
+    def report(self, records=()):
         """Returns entries of the report that only the method knows.
 
         It comes after `finish`.
+
+        Args:
+            records: What `step` returned, of all rounds. Defaults to none.
 
         Returns:
             dict with `layers`, a list of dicts with `name`, `channels_before`,
             `channels_after`, `prunable` and `reason`; `explanation`, the rows
             of that of the graph as dicts; and of a method that removes units,
             `verification` (`max_abs_difference`, `max_abs_output`) and
-            `budget` (`resource`, `dense`, `target` and `reached`).
+            `budget` (`resource`, `dense`, `target` and `reached`). A method
+            that searches layer by layer adds `search`, a dict for each with
+            its name as `layer`; how many filters there were `before` and
+            `after`; the `moves`, pairs of a step and how many went; how many
+            `halves` were searched; and the `damage` of its filters when all
+            were searched last: least, quartiles and most, or None.
         """
         raise NotImplementedError(f"{type(self).__name__} needs `report`.")

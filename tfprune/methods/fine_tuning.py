@@ -35,7 +35,7 @@ class FineTuning(base.Method):
         self.round_steps = round_steps
 
     def check(self, model, dataset, loss_fn):
-        self.trainer.check(model)
+        self.trainer.check(rebuilding.duplicate(model))
 
         def step(inputs, labels):
             found = gradients.backward(model, loss_fn, inputs, labels)
@@ -89,7 +89,7 @@ class FineTuning(base.Method):
     def finish(self):
         return rebuilding.duplicate(self._model)
 
-    def report(self):
+    def report(self, records=()):
         everything = np.ones(self.graph.num_units, bool)
         return {
             "layers": self.graph.widths(everything),

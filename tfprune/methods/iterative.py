@@ -185,7 +185,7 @@ class Iterative(base.Method):
         small, self._verified = compaction.proven(proof)
         return small
 
-    def report(self):
+    def report(self, records=()):
         keep = masking.get_mask(self._masked, self.graph)
         return {
             "verification": self._verified,
