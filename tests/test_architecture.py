@@ -23,7 +23,7 @@ LINES = """
     criteria works checks batch_norm figures evaluation identity journal loops
     halving damage
     compaction stopwatch measuring
-    exporting speed
+    exporting speed hdf5
     verification costs
     masking
     tracing

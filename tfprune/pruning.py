@@ -34,6 +34,7 @@ def prune(
     validation_freq=10,
     pretraining=None,
     seed=None,
+    with_hdf5=False,
     config=None,
     command=None,
     on_record=None,
@@ -70,6 +71,9 @@ def prune(
             in `base.keras`. Defaults to None: the model is trained already.
         seed: Seed of every random draw from here on, as for
             `keras.utils.set_random_seed`. Defaults to None: not set.
+        with_hdf5: Whether to write the weights of the pruned model to
+            `model.hdf5`, too, as the code of AOFP does: see `hdf5.save`.
+            Defaults to False.
         config: Text that says how the run was set up; a run in the same folder
             with another text is refused. Defaults to None: that of
             `identity.describe`, which takes in the model, its weights unless
@@ -114,6 +118,7 @@ def prune(
             validation_data=validation_data,
             test_data=test_data,
             seed=seed,
+            with_hdf5=with_hdf5,
         )
     if runs.is_finished(folder, config):
         return runs.finished_model(folder)
@@ -146,7 +151,7 @@ def prune(
                 left = stage.finish()
         origin = {"seed": seed, "command": command}
         return runs.outside_strategy(
-            _finish, phases, model, measures, own, origin, clock
+            _finish, phases, model, measures, own, with_hdf5, origin, clock
         )
 
 
@@ -171,10 +176,10 @@ def _prune(phase, stage, left, dense, measures, validation_freq):
         left.save(record)
 
 
-def _finish(phases, model, measures, folder, origin, clock):
+def _finish(phases, model, measures, folder, with_hdf5, origin, clock):
     """Exports the final model of a run and writes its report; returns it."""
     small = [*phases.values()][-1].finish()
-    runs.export(small, folder)
+    runs.export(small, folder, with_hdf5)
     records = stages.records(folder, phases)
     summary = {
         **_compare(model, small, measures),

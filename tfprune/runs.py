@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfprune import exporting
 from tfprune import files
+from tfprune import hdf5
 
 OUTPUTS = (
     "1",
@@ -22,6 +23,7 @@ OUTPUTS = (
     "checkpoints",
     "figures",
     "logs",
+    "model.hdf5",
     "model.keras",
     "one_shot.md",
     "one_shot.png",
@@ -130,12 +132,13 @@ def outside_strategy(function, *args):
         return pool.submit(function, *args).result()
 
 
-def export(model, folder):
+def export(model, folder, with_hdf5=False):
     """Writes `model.keras` and `1/`, anew if a killed run left some.
 
     Args:
         model: A built `keras.Model`, of plain variables.
         folder: Output folder of the run.
+        with_hdf5: Whether to write `model.hdf5`, too. Defaults to False.
 
     Raises:
         ValueError: If the model or a name cannot be served.
@@ -146,6 +149,8 @@ def export(model, folder):
     if version.exists():
         shutil.rmtree(version)
     exporting.save_keras(model, pathlib.Path(folder, "model.keras"))
+    if with_hdf5:
+        hdf5.save(model, pathlib.Path(folder, "model.hdf5"))
     exporting.export(model, folder)
 
 
