@@ -7,6 +7,9 @@ A path is a `.keras` file, a SavedModel, or the folder of a run. Several are
 timed in turns. The accuracy is that on the `test_data` of the config; without
 a config it is unknown. Multiply-accumulates are counted on a `.keras` file;
 those of a SavedModel are unknown, unless `model.keras` lies beside it.
+
+With `--weights` it shows the names, shapes and statistics of the weights in
+place of the figures, also of an `.hdf5` file.
 """
 
 import copy
@@ -17,6 +20,7 @@ import command
 import keras
 from rich import console
 from rich import table
+import weights
 
 from tfprune import costs
 from tfprune import evaluation
@@ -27,6 +31,7 @@ from tfprune import pruning
 from tfprune import serving
 from tfprune import speed
 
+WEIGHTS = flags.DEFINE_bool("weights", False, "Whether to show the weights.")
 JSON = flags.DEFINE_string("json", None, "File to write the figures to, too.")
 
 COLUMNS = {
@@ -43,6 +48,11 @@ def main(argv):
     _, *paths = argv
     if not paths:
         raise app.UsageError("Name at least one model. Received: no path.")
+    if WEIGHTS.value:
+        for path in paths:
+            shown = weights.show(path, weights.read(path))
+            console.Console().print(*shown, sep="\n")
+        return
     models = {path: serving.load(path) for path in paths}
     configured = configured_test()
     figures = {path: {"path": path} for path in paths}

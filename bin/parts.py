@@ -9,11 +9,12 @@ import ctypes
 import functools
 import gc
 import multiprocessing
-import pathlib
 
 import exports
 import keras
+import memory as process_memory
 import numpy as np
+import searching
 import tensorflow as tf
 
 from tfprune import compaction
@@ -181,10 +182,11 @@ def _added(masked):
     compact = _compacting(model, masked)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # Else what was freed could be used again.
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # Forgets the peak.
-    before = _memory("VmRSS")
+    process_memory.forget_peak()
+    before = process_memory.read("VmRSS")
     compact()
-    return (_memory("VmHWM") - before) / (4 * model.count_params())
+    peak = process_memory.read("VmHWM")
+    return (peak - before) / (4 * model.count_params())
 
 
 def _compacting(model, masked=False):
@@ -196,13 +198,6 @@ def _compacting(model, masked=False):
     model = masking.mask_model(model, graph)
     masking.set_mask(model, graph, keep)
     return lambda: compaction.compact(model)
-
-
-def _memory(field):
-    """Returns a number of bytes of the present process, which Linux keeps."""
-    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
-    (found,) = (line for line in lines if line.startswith(field))
-    return int(found.split()[1]) * 1024
 
 
 def _resnet20():
@@ -233,6 +228,8 @@ PARTS = {
         scores,
         masks,
         ablations,
+        searching.searches,
+        searching.search_memory,
         exports.speeds,
         exports.latencies,
     )

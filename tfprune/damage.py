@@ -103,9 +103,11 @@ class Damage:
         kept = tf.concat([kept, [1.0]], 0)  # Channels without a unit stay.
         pairs = []
         for target in self.targets:
-            # The same random numbers again; moving statistics do not move.
-            with keras.StatelessScope(seeds):
-                pairs.append(_ablate(target, values, kept))
+            # One after another, for they take less memory so.
+            with tf.control_dependencies(pairs[-1] if pairs else ()):
+                # The same random numbers again; no moving statistic moves.
+                with keras.StatelessScope(seeds):
+                    pairs.append(_ablate(target, values, kept))
         change, size = zip(*pairs)
         return tf.stack(change), tf.stack(size)
 
