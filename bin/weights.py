@@ -45,7 +45,7 @@ def statistics(array):
     """Returns {title: value} of an array."""
     numbers = np.asarray(array, float)
     return {
-        "shape": list(array.shape),
+        "shape": "x".join(map(str, array.shape)),
         "mean": numbers.mean(),
         "std": numbers.std(),
         "> 0": int((numbers > 0).sum()),
@@ -62,10 +62,11 @@ def show(path, arrays):
         path: The title.
         arrays: {path of a variable: array}.
     """
-    grid = table.Table(title=path, caption=f"Near 0 is at most {NEAR:g} from it")
-    grid.add_column("name", overflow="fold")
+    caption = f"Near 0 are those at most {NEAR:g} from it."
+    grid = table.Table(title=path, caption=caption)
+    grid.add_column("name", no_wrap=True)
     for title in TITLES:
-        grid.add_column(title, justify="right")
+        grid.add_column(title, justify="right", overflow="fold")
     for name, array in arrays.items():
         cells = (_cell(value) for value in statistics(array).values())
         grid.add_row(name, *cells)

@@ -23,7 +23,7 @@ LINES = """
     criteria works checks batch_norm figures evaluation identity journal loops
     halving damage
     compaction stopwatch measuring
-    exporting speed hdf5
+    exporting speed hdf5 published
     verification costs
     masking
     tracing

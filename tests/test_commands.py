@@ -338,6 +338,44 @@ def test_loss_that_is_not_finite(run, tmp_path):
     assert "training step" in err
 
 
+def test_search_and_fine_tuning_are_shown_and_its_weights_evaluated(
+    run, tmp_path
+):
+    short = (
+        "pretraining.Pretraining.epochs = 1",
+        "data.digits.batch_size = 256",
+        "aofp.AOFP.steps = 40",
+        "aofp.AOFP.warmup = 2",
+        "aofp.AOFP.half_steps = 3",
+        "aofp.AOFP.threshold = 2.0",
+        "fine_tuning.FineTuning.steps = 3",
+        "pruning.prune.with_hdf5 = True",
+    )
+    folder = tmp_path / "run"
+    config = ROOT / "gin_configs" / "lenet_digits_aofp.gin"
+    code, shown, _ = run(
+        prune,
+        f"--gin_file={config}",
+        f"--output_dir={folder}",
+        "--strategy=one_device",
+        *(f"--gin_bindings={binding}" for binding in short),
+    )
+    assert code == 0
+    for text in ("1_AOFP round", "2_FineTuning round 1", "moves", "Budget:"):
+        assert text in shown, text
+    _, shown, _ = run(evaluate, folder, folder / "model.hdf5", "--weights")
+    model = keras.models.load_model(folder / "model.keras")
+    assert shown.count("conv2/kernel") == 2
+    assert shown.count(f"{model.count_params():,}") == 2
+    _, shown, _ = run(evaluate, folder / "1", "--weights")
+    assert shown.count("conv2/kernel") == 1
+
+
+def test_weights_of_what_is_no_model(run, tmp_path):
+    code, _, message = run(evaluate, tmp_path, "--weights")
+    assert code == 1 and "names of weights are in a `.keras`" in message
+
+
 def test_evaluate_needs_a_model(run, tmp_path):
     code, _, err = run(evaluate)
     assert code == 1

@@ -39,6 +39,21 @@ def test_whole_run(folder):
         assert name.rstrip("/") in left
 
 
+def test_search_and_fine_tuning():
+    names = {"keras": keras, "tfprune": tfprune}
+    exec(example("Methods"), names)
+    model = tfprune.models.lenet5((8, 8, 1), kernel_size=3, padding="same")
+    dataset, loss_fn = tfprune.data.digits(), tfprune.losses.CrossEntropy()
+    method = names["method"]
+    method.check(model, dataset, loss_fn)
+    assert [type(x).__name__ for x in method.stages] == ["AOFP", "FineTuning"]
+    text = README.read_text().split("\n## Methods\n")[1].split("\n## ")[0]
+    for name in re.findall(r"^\| `(\w+)` \|", text, re.M):
+        assert issubclass(
+            getattr(tfprune.methods, name), tfprune.methods.Method
+        )
+
+
 def test_table_of_all_models_is_that_of_the_command():
     written = (README.parent / "docs" / "zoo.md").read_text().splitlines()
     rows = [line for line in written if line.startswith("|")]
