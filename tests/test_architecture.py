@@ -42,7 +42,7 @@ LEVEL = {
 SHARED = {
     "criteria": ["base", "hessian"],
     "layers": ["channel_mask"],
-    "methods": ["base"],
+    "methods": ["base", "masked"],
     "models": ["blocks", "weights"],
 }
 

@@ -10,6 +10,7 @@ Oracle Filter Pruning, section 3.3).
 import numpy as np
 import tensorflow as tf
 
+QUARTILES = (0, 0.25, 0.5, 0.75, 1)
 UNSEEN = 999_000.0  # The damage of a unit that was never dropped.
 
 
@@ -141,3 +142,37 @@ def halve(units, damages, threshold):
     if damages[order[-1]] < threshold:
         return better, none
     return none, better if half > 1 else none
+
+
+def starts(places, half_steps, warmup):
+    """Returns the step in which the search of each target begins.
+
+    Args:
+        places: How many layers with a kernel are before that of each target.
+        half_steps: As for `Halving`.
+        warmup: Steps before all searches.
+    """
+    interval = half_steps // len(places)
+    return [warmup + interval * place for place in places]
+
+
+def summary(name, keep, halves):
+    """Returns what the report tells of the search of a layer, a dict.
+
+    Args:
+        name: That of the layer.
+        keep: bool, [units], which of its filters are left.
+        halves: Dicts of a `layer`, the `step` after which a half ended, how
+            many filters were `alive` and `searched` in it, their `damage` by
+            `QUARTILES`, and how many `filters` went.
+    """
+    own = [half for half in halves if half["layer"] == name]
+    whole = [x["damage"] for x in own if x["searched"] == x["alive"]]
+    return {
+        "layer": name,
+        "before": len(keep),
+        "after": int(keep.sum()),
+        "halves": len(own),
+        "moves": [[x["step"], x["filters"]] for x in own if x["filters"]],
+        "damage": whole[-1] if whole else None,
+    }

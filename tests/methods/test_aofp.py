@@ -95,7 +95,7 @@ def test_searches_of_vgg16_start_as_published():
     graph, found = targets(models.vgg16(width=0.05), ["dense1"])
     places = aofp.places(graph, found)
     assert places == list(range(13))
-    starts = aofp.starts(places, half_steps=1000, warmup=500)
+    starts = halving.starts(places, half_steps=1000, warmup=500)
     assert starts[:2] == [500, 576] and starts[-1] == 1412
 
 
@@ -108,7 +108,7 @@ def test_searches_of_resnet56_start_as_published():
     # Ours counts a projection after the layers beside it.
     differ = [n for n in range(27) if places[n] != published[n]]
     assert [(places[n], published[n]) for n in differ] == [(19, 20), (38, 39)]
-    starts = aofp.starts(published, half_steps=1000, warmup=500)
+    starts = halving.starts(published, half_steps=1000, warmup=500)
     assert starts[:2] == [537, 611] and starts[-1] == 2535
 
 
@@ -277,7 +277,7 @@ def test_streams_stay_unless_asked_for():
         }
         stem = next(iter(widths))
         assert (widths[stem] < 6) == streams
-        assert len(run._targets) == (3 if streams else 2)
+        assert len(run.targets) == (3 if streams else 2)
 
 
 # Training

@@ -8,30 +8,20 @@ import tensorflow as tf
 
 from tfprune import budgets
 from tfprune import checks
-from tfprune import compaction
-from tfprune import costs
 from tfprune import damage as damage_lib
 from tfprune import gradients
 from tfprune import halving
 from tfprune import limits
-from tfprune import loops
-from tfprune import masking
-from tfprune import rankings
 from tfprune import replicas
-from tfprune import runs
-from tfprune import selection
-from tfprune import slots
 from tfprune import tracing
 from tfprune import training
-from tfprune import verification
-from tfprune.methods import base
+from tfprune.methods import masked
 from tfprune.rules import base as rules_base
 
 EPSILON = 1e-12  # The output of a dead layer is 0.
-QUARTILES = (0, 0.25, 0.5, 0.75, 1)
 
 
-class AOFP(base.Method):
+class AOFP(masked.Masked):
     """Searches in all layers at once for filters whose loss does no damage.
 
     While the model trains on, each step drops a random half of the filters
@@ -119,21 +109,21 @@ class AOFP(base.Method):
         self.seed = seed
         self.round_steps = round_steps
 
-    def check(self, model, dataset, loss_fn):
-        graph = self._trace(model)
-        self._selector_of(graph).select(
-            1.0 + np.arange(graph.num_units), np.ones(graph.num_units, bool)
-        )
-        masked = masking.mask_model(model, graph)
-        damage = damage_lib.Damage(masked, graph)
+    def trace(self, model):
+        graph = super().trace(model)
+        if self.streams or not graph.sums:
+            return graph
+        sums = map(glob.escape, graph.sums)
+        return tracing.trace(model, (*self.frozen, *sums))
+
+    def trial(self, model, graph, loss_fn):
+        damage = damage_lib.Damage(model, graph)
         if not damage.targets:
             raise ValueError(
                 "The model must have a layer that can lose channels, and "
                 f"another that reads them. Received: {model.name!r} without; "
                 "`tfprune.explain(model)` tells why channels stay."
             )
-        self.trainer.check(masked)
-        slots.check(self.trainer.optimizer)
 
         def step(inputs, labels):
             ablating = damage.ablating(tf.ones([graph.num_units]))
@@ -141,157 +131,94 @@ class AOFP(base.Method):
             gradients.required(found.gradients)
             return ablating.change, ablating.size
 
-        # Tracing computes nothing, and finds what cannot be learnt or scored.
-        _, trial = replicas.distribute(dataset, step)
-        trial.get_concrete_function()
-        # The end of the run, at a mask that takes of every layer.
-        runs.outside_strategy(compaction.compact, model, graph, graph.thinned())
+        return step
 
     def start(self, model, dataset, loss_fn, original=None):
-        self.graph = self._trace(model)
-        dense = original and self._trace(original)
-        self._selector = self._selector_of(self.graph, dense)
-        self._meter = costs.Meter(self.graph)
+        super().start(model, dataset, loss_fn, original)
         self._least = limits.least(self.graph, self.min_units)
-        self._masked = masking.mask_model(model, self.graph)
-        verification.Proof(self._masked).verify_copy(model)
-        self._damage = damage_lib.Damage(self._masked, self.graph)
-        self._targets = self._damage.targets
-        self.trainer.build(self._masked, teacher=original or model)
-        self._loss_fn = loss_fn
-        self._loop = loops.Loop(dataset, self._update_and_ablate, self._update)
+        self._damage = damage_lib.Damage(self.masked, self.graph)
+        self.targets = self._damage.targets
         self._kept = tf.Variable(tf.ones([self.graph.num_units]))
         self._halving = halving.Halving(
-            [target.units for target in self._targets],
+            [target.units for target in self.targets],
             self.graph.num_units,
-            starts(
-                places(self.graph, self._targets), self.half_steps, self.warmup
+            halving.starts(
+                places(self.graph, self.targets), self.half_steps, self.warmup
             ),
             self.half_steps,
             self.seed,
         )
 
     @property
-    def state(self):
-        return {
-            "model": [x.value for x in self._masked.variables],
-            "trainer": [x.value for x in self.trainer.variables],
-            "method": [self._loop.steps, *self._halving.variables],
-        }
+    def functions(self):
+        return self._update_and_ablate, self.update
 
     @property
-    def model(self):
-        return self._masked
+    def variables(self):
+        return self._halving.variables
 
     @property
     def done(self):
-        return self._loop.done >= self.steps or self._is_met(self._keep)
-
-    @property
-    def progress(self):
-        return self._loop.done, self.steps
+        return self.loop.done >= self.steps or self._is_met(self.keep)
 
     def step(self):
-        before = keep = self._keep
+        before = keep = self.keep
         losses, halves = [], []
-        most = min(self.round_steps, self.steps - self._loop.done)
+        most = min(self.round_steps, self.steps - self.loop.done)
         while len(losses) < most and not self._is_met(keep):
             loss, ended = self._train()
             losses.append(loss)
             halves += ended
             if any(half["filters"] for half in ended):
-                keep = self._keep
-        return {
-            "step": self._loop.done,
-            "phase": "search",
-            "loss": float(np.mean(losses)),
-            "learning_rate": self.trainer.learning_rate,
-            "units": int((keep & self.graph.prunable).sum()),
-            **self._meter(keep)._asdict(),
-            "pruned": int(before.sum() - keep.sum()),
-            **{
-                f"filters/{target.name}": int(keep[target.units].sum())
-                for target in self._targets
-            },
-            "halves": halves,
+                keep = self.keep
+        left = {
+            f"filters/{target.name}": int(keep[target.units].sum())
+            for target in self.targets
         }
+        record = self.record("search", losses, before)
+        return {**record, **left, "halves": halves}
 
     def finish(self):
-        if not self._is_met(self._keep):
-            budget = self._selector.report(self._keep)
+        if not self._is_met(self.keep):
             logging.warning(
                 "The search ended after %d steps without meeting its budget: "
                 "%s. Give it more `steps`, or a higher `threshold`.",
-                self._loop.done,
-                budget,
+                self.loop.done,
+                self.selector.report(self.keep),
             )
-        proof = verification.Proof(self._masked, self._loop.inputs())
-        small, self._verified = compaction.proven(proof)
-        return small
+        return super().finish()
 
     def report(self, records=()):
         halves = [half for record in records for half in record["halves"]]
-        return {
-            "verification": self._verified,
-            "layers": self.graph.widths(self._keep),
-            "explanation": [row._asdict() for row in self.graph.explain()],
-            "budget": self._selector.report(self._keep),
-            "search": [
-                _summary(target, self._keep, halves) for target in self._targets
-            ],
-        }
-
-    @property
-    def _keep(self):
-        return masking.get_mask(self._masked, self.graph)
+        search = [
+            halving.summary(target.name, self.keep[target.units], halves)
+            for target in self.targets
+        ]
+        return {**super().report(), "search": search}
 
     def _is_met(self, keep):
-        return self._selector.amount(keep) <= self._selector.target
-
-    def _trace(self, model):
-        graph = tracing.trace(model, self.frozen)
-        if self.streams or not graph.sums:
-            return graph
-        sums = map(glob.escape, graph.sums)
-        return tracing.trace(model, (*self.frozen, *sums))
-
-    def _selector_of(self, graph, original=None):
-        return selection.Selector(
-            graph,
-            self.budget,
-            self.min_units,
-            rankings.global_ranking,
-            max_units=1.0,
-            align=1,
-            original=original,
-        )
+        return self.selector.amount(keep) <= self.selector.target
 
     def _train(self):
         """Does a training step; returns its loss, and the halves it ends."""
-        step = self._loop.done
+        step = self.loop.done
         for number in self._halving.due(step):
-            self._search_all(number, step, self._keep)
+            self._search_all(number, step, self.keep)
         if not self._halving.active:
-            loss, _ = self._loop.step(self._update)
+            loss, _ = self.loop.step(self.update)
             return loss, []
         dropped = self._halving.draw(step)
         self._kept.assign(1.0 - dropped)
-        loss, damages = self._loop.step(self._update_and_ablate)
+        loss, damages = self.loop.step(self._update_and_ablate)
         self._halving.credit(dropped, damages.numpy())
         return loss, [
             self._end_half(number, step) for number in self._halving.ended(step)
         ]
 
-    def _update(self, inputs, labels):
-        _, update = self.trainer.step(
-            self._masked, self._loss_fn, inputs, labels
-        )
-        return update, None
-
     def _update_and_ablate(self, inputs, labels):
         ablating = self._damage.ablating(self._kept)
         found, update = self.trainer.step(
-            ablating, self._loss_fn, inputs, labels
+            ablating, self.loss_fn, inputs, labels
         )
         present = tf.minimum(replicas.count_examples(found.losses), 1)
         change, size = replicas.sum_over_replicas(
@@ -304,14 +231,14 @@ class AOFP(base.Method):
 
     def _end_half(self, number, step):
         """Prunes, halves or begins anew; returns what became of a half."""
-        target, keep = self._targets[number], self._keep
+        target, keep = self.targets[number], self.keep
         alive = keep[target.units].sum()
         searched, damages = self._halving.collect(number)
         better, left = halving.halve(searched, damages, self.threshold)
         gone = self._enough(keep, better[: self._spare(target, keep)])
         if len(gone):
             keep[gone] = False
-            self._set_mask(keep)
+            self.prune(keep)
         if len(left):
             self._halving.search(number, left, step)
         else:
@@ -321,13 +248,13 @@ class AOFP(base.Method):
             "step": step + 1,
             "alive": int(alive),
             "searched": len(searched),
-            "damage": np.quantile(damages, QUARTILES).tolist(),
+            "damage": np.quantile(damages, halving.QUARTILES).tolist(),
             "filters": len(gone),
         }
 
     def _search_all(self, number, step, keep):
         """Begins a search of all that is left of a target, if any may go."""
-        target = self._targets[number]
+        target = self.targets[number]
         units = target.units[keep[target.units]]
         spare = self._spare(target, keep)
         self._halving.search(number, units if spare else units[:0], step)
@@ -349,24 +276,6 @@ class AOFP(base.Method):
             trial[unit] = False
         return units
 
-    def _set_mask(self, keep):
-        masking.set_mask(self._masked, self.graph, keep)
-        self.trainer.mask_slots(
-            masking.variable_masks(self._masked, self.graph, keep)
-        )
-
-
-def starts(places, half_steps, warmup):
-    """Returns the step in which the search of each target begins.
-
-    Args:
-        places: The place of the layer of each target among all with a kernel.
-        half_steps: As for `AOFP`.
-        warmup: As for `AOFP`.
-    """
-    interval = half_steps // len(places)
-    return [warmup + interval * place for place in places]
-
 
 def places(graph, targets):
     """Returns how many layers with a kernel are before that of each target.
@@ -380,17 +289,3 @@ def places(graph, targets):
         before.update(dict.fromkeys(node.arrays, kernels))
         kernels += bool(rules_base.rule_for(node.layer).kernels)
     return [before[graph.owners[target.units[0]]] for target in targets]
-
-
-def _summary(target, keep, halves):
-    """Returns what the report tells of the search of a target."""
-    own = [half for half in halves if half["layer"] == target.name]
-    whole = [x["damage"] for x in own if x["searched"] == x["alive"]]
-    return {
-        "layer": target.name,
-        "before": len(target.units),
-        "after": int(keep[target.units].sum()),
-        "halves": len(own),
-        "moves": [[x["step"], x["filters"]] for x in own if x["filters"]],
-        "damage": whole[-1] if whole else None,
-    }
