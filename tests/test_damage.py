@@ -254,6 +254,53 @@ def test_concatenated_channels_are_scored_by_each_later_layer():
     np.testing.assert_allclose(found["a"], expected, rtol=1e-4)
 
 
+def test_masks_over_several_targets_shut_one_of_them():
+    inputs = keras.Input((3,))
+    a = layers.Dense(4, name="a")(inputs)
+    b = layers.Dense(5, name="b")(a)
+    x = layers.BatchNormalization()(layers.Concatenate()([a, b]))
+    x = layers.Dense(6, name="c")(layers.ReLU()(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    images = RNG.normal(size=(9, 3)).astype("float32")
+    found = measured(model, images, {"b": [0, 1]})
+    assert found["a"] == 0.0 and found["b"] > 0.0
+
+
+def test_layer_that_reads_and_writes_a_stream_scores_it():
+    inputs = keras.Input((3,))
+    x = stem = layers.Dense(4, name="stem")(inputs)
+    y = layers.Dense(4, name="inner", activation="tanh")(x)
+    x = layers.Add()([x, y])
+    model = keras.Model(inputs, layers.Dense(2, name="logits")(x))
+    images = RNG.normal(size=(9, 3)).astype("float32")
+    stem = model.get_layer("stem")(images).numpy()
+
+    def ends(x):
+        inner = model.get_layer("inner")(x).numpy()
+        kept = np.where(x == 0, 0, model.get_layer("inner")(stem).numpy())
+        return inner, model.get_layer("logits")(x + kept).numpy()
+
+    found = measured(model, images, {"stem": [1, 3]})
+    # What the pruned units of the inner layer return, nobody reads.
+    base, ablated = ends(stem), ends(without(stem, [1, 3]))
+    np.testing.assert_allclose(found["stem"], ratio(base, ablated), rtol=1e-4)
+
+
+def test_calls_of_a_shared_layer_are_told_apart_by_their_inputs():
+    inputs = keras.Input((3,))
+    relu = layers.ReLU()
+    a = relu(layers.Dense(4, name="a")(inputs)) + 1.0
+    b = keras.ops.tanh(relu(layers.Dense(5, name="b")(inputs)))
+    x = layers.Dense(6, name="c")(layers.Concatenate()([a, b]))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    for target in damage.Damage(masked, graph).targets[:2]:
+        ends = [[call.path for call in chain] for chain in target.scorers]
+        assert ends == [["c"]], target.name
+        assert any("concatenate" in call.path for call in target.carriers)
+
+
 def test_heads_are_scored_by_what_their_attention_returns():
     inputs = keras.Input((5, 6))
     attention = layers.MultiHeadAttention(3, 4, name="attention")
@@ -310,6 +357,16 @@ def test_random_numbers_are_the_same_in_both_paths():
     x = layers.Dense(6, name="target")(inputs)
     x = layers.Dropout(0.5, seed=1)(x)
     x = layers.Dropout(0.5)(layers.Dense(4)(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    images = RNG.normal(size=(50, 8)).astype("float32")
+    assert list(measured(model, images, {}).values()) == [0.0, 0.0]
+
+
+def test_random_numbers_of_each_call_are_its_own():
+    inputs = keras.Input((8,))
+    dropout = layers.Dropout(0.5)
+    x = dropout(layers.Dense(6)(inputs))
+    x = dropout(layers.Dense(6)(x))
     model = keras.Model(inputs, layers.Dense(2)(x))
     images = RNG.normal(size=(50, 8)).astype("float32")
     assert list(measured(model, images, {}).values()) == [0.0, 0.0]

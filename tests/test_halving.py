@@ -162,6 +162,14 @@ def test_only_the_searched_half_is_collected():
     assert search.collect(0)[0].tolist() == [1, 3]
 
 
+def test_quartiles_are_those_of_what_was_seen():
+    damages = np.array([0.4, halving.UNSEEN, 0.2, 0.3, 0.1, 0.5])
+    np.testing.assert_allclose(
+        halving.quartiles(damages), [0.1, 0.2, 0.3, 0.4, 0.5]
+    )
+    assert halving.quartiles(np.full(2, halving.UNSEEN)) is None
+
+
 # Clocks
 
 

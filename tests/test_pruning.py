@@ -478,6 +478,40 @@ def test_run_killed_within_each_stage_ends_like_an_undisturbed_one(
                 assert a == b
 
 
+def test_budgets_of_all_searches_are_shares_of_the_original(tmp_path):
+    def trainer():
+        return training.Trainer(keras.optimizers.SGD(0.01, momentum=0.9))
+
+    def search(share):
+        return methods.AOFP(
+            budgets.Budget(macs=share, tolerance=0.2),
+            trainer(),
+            steps=300,
+            threshold=0.5,
+            half_steps=2,
+            warmup=1,
+        )
+
+    parts = [search(0.8), methods.FineTuning(trainer(), 2), search(0.5)]
+    small = tiny_run.run(tmp_path, method=methods.Pipeline(parts))
+    dense = costs.cost(tiny_run.network()).macs
+    summary = json.loads((tmp_path / "report.json").read_text())
+    first, _, last = summary["stages"]
+    assert 0.5 * dense < first["macs"] <= 0.8 * dense
+    assert 0.3 * dense < last["macs"] <= 0.5 * dense
+    assert summary["budget"]["dense"] == dense
+    assert summary["budget"]["reached"] == costs.cost(small).macs
+    searched = [row["layer"] for row in summary["search"]]
+    assert searched == ["first", "second", "first", "second"]
+    for row, again in zip(summary["search"][:2], summary["search"][2:]):
+        assert row["after"] == again["before"]
+    widths = {x["name"]: x for x in summary["layers"]}
+    for row, again in zip(summary["search"][:2], summary["search"][2:]):
+        layer = widths[row["layer"]]
+        assert layer["channels_before"] == row["before"]
+        assert layer["channels_after"] == again["after"]
+
+
 def test_trainer_of_two_stages_is_refused_before_any_file(tmp_path):
     own = training.Trainer(keras.optimizers.SGD(0.1))
     with pytest.raises(ValueError, match="one trainer in several stages"):

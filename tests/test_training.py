@@ -81,6 +81,20 @@ def test_learning_rates_are_multiplied_by_the_last_factor_found():
     vectors.assert_all_close(model.get_weights(), [kernel, bias], rtol=1e-5)
 
 
+def test_constraints_hold_whatever_the_factor():
+    inputs = keras.Input((4,))
+    outputs = layers.Dense(2, kernel_constraint="non_neg")(inputs)
+    model = keras.Model(inputs, outputs)
+    trainer = training.Trainer(
+        keras.optimizers.SGD(0.6), learning_rate_factors={"kernel": 5.0}
+    )
+    trainer.build(model)
+    targets = np.ones((11, 2), "float32")
+    for _ in range(3):
+        trainer.step(model, vectors.squared_error, vectors.INPUTS, targets)
+        assert (model.get_weights()[0] >= 0).all()
+
+
 def test_gradient_is_clipped_by_its_global_norm_before_the_decay():
     model = vectors.dense(2)
     targets = np.ones((11, 2), "float32")
@@ -404,6 +418,14 @@ def test_distillation_needs_a_teacher_and_one_output():
         (
             {"learning_rate_factors": {"bias": 0.0}},
             "above 0; .*trainable = False.* Received: .*{'bias': 0.0}",
+        ),
+        (
+            {"learning_rate_factors": {"*bias": 2.0}},
+            "regular expressions. Received: '.bias', which is none: nothing",
+        ),
+        (
+            {"exclude_from_weight_decay": ["(gamma"]},
+            "regular expressions. Received: '.gamma', which is none: missing",
         ),
     ],
 )

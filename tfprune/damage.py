@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfprune import masking
 from tfprune import program
+from tfprune.layers import head_mask
 from tfprune.rules import base
 
 
@@ -56,7 +57,7 @@ class Damage:
     def __init__(self, masked, graph):
         self._masked = masked
         self._program = program.program(masked)
-        calls = list(_with_nodes(self._program.calls, graph))
+        calls = list(_with_nodes(self._program, graph))
         follower = _followers(self._program)
         found = [
             _target(name, graph.groups.members(group), graph, calls, follower)
@@ -77,10 +78,14 @@ class Damage:
         return _Ablating(self, self._masked, kept)
 
     def run(self, inputs):
-        """Runs the model; returns its outputs, and the values of all tensors.
+        """Runs the model.
 
         Args:
             inputs: A batch of its inputs.
+
+        Returns:
+            Its outputs; the values of all tensors; and of each call the
+            variables of its random numbers with what they were before.
         """
         code = self._program
         given = program.flat_inputs(self._masked, inputs)
@@ -88,16 +93,22 @@ class Damage:
             id(tensor): keras.ops.convert_to_tensor(value, tensor.dtype)
             for tensor, value in zip(code.inputs, given, strict=True)
         }
-        program.replay(code.calls, values, _call)
-        return tree.map_structure(lambda x: values[id(x)], code.outputs), values
+        seeds = {}  # by `id` of an output
+
+        def run(call, *args, **kwargs):
+            seeds[id(call.outputs[0])] = _seeds(call.layer)
+            return _call(call, *args, **kwargs)
+
+        program.replay(code.calls, values, run)
+        outputs = tree.map_structure(lambda x: values[id(x)], code.outputs)
+        return outputs, values, seeds
 
     def ablate(self, values, seeds, kept):
         """Returns `change` and `size` of all targets.
 
         Args:
             values: What `run` returned of all tensors.
-            seeds: Pairs of each variable of random numbers and its value
-                before `run`.
+            seeds: What `run` returned of random numbers.
             kept: As for `ablating`.
         """
         kept = tf.concat([kept, [1.0]], 0)  # Channels without a unit stay.
@@ -105,9 +116,7 @@ class Damage:
         for target in self.targets:
             # One after another, for they take less memory so.
             with tf.control_dependencies(pairs[-1] if pairs else ()):
-                # The same random numbers again; no moving statistic moves.
-                with keras.StatelessScope(seeds):
-                    pairs.append(_ablate(target, values, kept))
+                pairs.append(_ablate(target, values, seeds, kept))
         change, size = zip(*pairs)
         return tf.stack(change), tf.stack(size)
 
@@ -121,13 +130,7 @@ class _Ablating(keras.layers.Layer):
         self._kept = kept
 
     def call(self, inputs):
-        weights = set(map(id, self.masked.weights))
-        seeds = [
-            (variable, tf.identity(variable.value))
-            for variable in self.masked.variables
-            if id(variable) not in weights
-        ]
-        outputs, values = self._damage.run(inputs)
+        outputs, values, seeds = self._damage.run(inputs)
         self.change, self.size = self._damage.ablate(
             values, seeds, self._kept
         )
@@ -140,7 +143,17 @@ def _call(call, *args, **kwargs):
     return call.layer(*args, **kwargs)
 
 
-def _ablate(target, values, kept):
+def _seeds(layer):
+    """Returns the variables of a layer's random numbers, with their values."""
+    weights = set(map(id, getattr(layer, "weights", ())))
+    return [
+        (variable, tf.identity(variable.value))
+        for variable in getattr(layer, "variables", ())
+        if id(variable) not in weights
+    ]
+
+
+def _ablate(target, values, seeds, kept):
     """Returns the squared change and the square of what a target's damage is.
 
     Both are halved.
@@ -148,19 +161,27 @@ def _ablate(target, values, kept):
     after = dict(values)
 
     def mask(call):
-        return tf.gather(kept, target.gates[call.path] % kept.shape[0])
+        units = target.gates[call.path]
+        dropped = tf.gather(kept, units % kept.shape[0])
+        return tf.where(np.isin(units, target.units), dropped, 1.0)
+
+    def again(call, *args, **kwargs):
+        # The same random numbers; no moving statistic moves.
+        with keras.StatelessScope(seeds[id(call.outputs[0])]):
+            return _call(call, *args, **kwargs)
 
     def carry(call, *args, **kwargs):
         if call.path not in target.gates:
-            return _call(call, *args, **kwargs)
+            return again(call, *args, **kwargs)
         outputs = values[id(call.outputs[0])]
         return outputs * tf.cast(mask(call), outputs.dtype)
 
     def score(call, *args, **kwargs):
-        if call.path not in target.gates:
-            return _call(call, *args, **kwargs)
+        inside = isinstance(call.layer, head_mask.HeadMask)
+        if not inside or call.path not in target.gates:
+            return again(call, *args, **kwargs)
         with call.layer.shut(mask(call)):
-            return _call(call, *args, **kwargs)
+            return again(call, *args, **kwargs)
 
     program.replay(target.carriers, after, carry)
     changes, sizes = [], []
@@ -194,33 +215,54 @@ def _target(name, units, graph, calls, follower):
     carriers, scorers, changed = [], [], set()
     for call, node in calls:
         masks = call.path in gates
-        if not masks and changed.isdisjoint(map(id, call.inputs)):
-            continue
-        if any(np.isin(array, units).any() for array in node.outputs):
-            carriers.append(call)
-            changed.update(map(id, call.outputs))
-        else:
+        changes = not changed.isdisjoint(map(id, call.inputs))
+        carries = any(np.isin(array, units).any() for array in node.outputs)
+        mixes = not masking.follows(call.layer) and _mixes(node, units)
+        if changes and mixes or (changes or masks) and not carries:
             chain = [call]
             while id(chain[-1]) in follower:
                 chain.append(follower[id(chain[-1])])
             scorers.append(chain)
+        if carries and (masks or changes and not mixes):
+            carriers.append(call)
+            changed.update(map(id, call.outputs))
     return Target(name, units, gates, carriers, scorers)
 
 
-def _with_nodes(calls, graph):
+def _mixes(node, units):
+    """Whether a kernel reads some units, and writes them as well."""
+    return any(
+        sum(x is not None and np.isin(x, units).any() for x in axes) > 1
+        for axes in node.axes.values()
+    )
+
+
+def _with_nodes(code, graph):
     """Yields the calls of a masked model, each with its `Node`.
 
     That of a mask which follows a layer is the node of the layer.
+
+    Args:
+        code: The `Program` of the masked model.
+        graph: The `ChannelGraph` of the model it was made from.
     """
-    nodes = collections.defaultdict(list)
-    for node in graph.nodes:
-        nodes[node.path].append(node)
-    seen = collections.Counter()
-    for call in calls:
-        after = masking.follows(call.layer)
-        path = call.path.removesuffix("_mask") if after else call.path
-        yield call, nodes[path][seen[call.path]]
-        seen[call.path] += 1
+    nodes = {
+        (call.path, *map(id, call.inputs)): (node, call)
+        for node, call in zip(graph.nodes, graph.program.calls, strict=True)
+    }
+    # By `id` of a tensor of the masked model: that of the other, and its node.
+    twins = dict(zip(map(id, code.inputs), map(id, graph.program.inputs)))
+    made_by = {}
+    for call in code.calls:
+        before = [twins[id(x)] for x in call.inputs]
+        if masking.follows(call.layer):
+            node, outputs = made_by[before[0]], before
+        else:
+            node, twin = nodes[call.path, *before]
+            outputs = list(map(id, twin.outputs))
+        twins.update(zip(map(id, call.outputs), outputs))
+        made_by.update(dict.fromkeys(outputs, node))
+        yield call, node
 
 
 def _followers(code):

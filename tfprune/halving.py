@@ -144,6 +144,16 @@ def halve(units, damages, threshold):
     return none, better if half > 1 else none
 
 
+def quartiles(damages):
+    """Returns the least, quartiles and most of those that were seen, or None.
+
+    Args:
+        damages: As of `Halving.collect`.
+    """
+    seen = damages[damages < UNSEEN]
+    return np.quantile(seen, QUARTILES).tolist() if len(seen) else None
+
+
 def starts(places, half_steps, warmup):
     """Returns the step in which the search of each target begins.
 
@@ -152,7 +162,7 @@ def starts(places, half_steps, warmup):
         half_steps: As for `Halving`.
         warmup: Steps before all searches.
     """
-    interval = half_steps // len(places)
+    interval = half_steps // max(1, len(places))
     return [warmup + interval * place for place in places]
 
 

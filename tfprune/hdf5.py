@@ -27,20 +27,35 @@ def save(model, path):
             one.
         OSError: If the file cannot be written.
     """
-    arrays = {}
+    check(model)
+    arrays = {
+        variable.path.replace("/", "+"): keras.ops.convert_to_numpy(variable)
+        for variable in model.weights
+    }
+    arrays[WIDTHS] = np.array(_widths(model), np.int64)
+    with files.atomic(path) as partial, h5py.File(partial, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+
+
+def check(model):
+    """Raises an error if a model cannot be written; writes nothing.
+
+    Args:
+        model: As for `save`.
+
+    Raises:
+        ValueError: As for `save`.
+    """
+    seen = {WIDTHS}
     for variable in model.weights:
-        name = variable.path.replace("/", "+")
-        if name in arrays or name == WIDTHS:
+        if variable.path in seen:
             raise ValueError(
                 "Variables must have paths of their own, other than "
                 f"{WIDTHS!r}. Received: two of {variable.path!r}. Give layers "
                 "and nested models different names."
             )
-        arrays[name] = keras.ops.convert_to_numpy(variable)
-    arrays[WIDTHS] = np.array(_widths(model), np.int64)
-    with files.atomic(path) as partial, h5py.File(partial, "w") as file:
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array)
+        seen.add(variable.path)
 
 
 def read(path):

@@ -7,6 +7,7 @@ import keras
 from tfprune import checks
 from tfprune import costs
 from tfprune import exporting
+from tfprune import hdf5
 from tfprune import identity
 from tfprune import loops
 from tfprune import measures as measures_lib
@@ -124,6 +125,8 @@ def prune(
         return runs.finished_model(folder)
     checks.check_run(model, [dataset, *measures.datasets], loss_fn)
     exporting.check(model)
+    if with_hdf5:
+        hdf5.check(model)
     if pretraining is not None:
         pretraining.start(model, dataset, loss_fn)
     method.check(model, dataset, loss_fn)

@@ -24,10 +24,7 @@ def widths(summary, records):
     most = {row["layer"]: row["before"] for row in reversed(rows)}
     steps = [0, *(record["step"] for record in known)]
     steps.append(1.03 * steps[-1])  # What is left in the end is seen, too.
-    shares = [
-        [1.0, *(record.get(key, 0) / most[name] for record in known)]
-        for name, key in names.items()
-    ]
+    shares = [_shares(known, key, most[name]) for name, key in names.items()]
     drawing = figures.blank(8, 1.5 + 0.2 * len(names))
     axes = drawing.subplots()
     image = axes.pcolormesh(
@@ -77,3 +74,11 @@ def damage(summary):
     title = "Damage when all filters were searched last"
     axes.set_title(title, **figures.TITLE)
     return drawing
+
+
+def _shares(records, key, most):
+    """Returns what is left before and after each round; the last known."""
+    shares = [1.0]
+    for record in records:
+        shares.append(record[key] / most if key in record else shares[-1])
+    return shares

@@ -80,12 +80,17 @@ class Trainer:
                 f"{exclude_from_weight_decay!r}."
             )
         factors = dict(learning_rate_factors or {})
-        if not all(factor > 0 for factor in factors.values()):
+        if not all(
+            isinstance(factor, (int, float)) and factor > 0
+            for factor in factors.values()
+        ):
             raise ValueError(
                 "`learning_rate_factors` must be above 0; what is not to be "
                 "trained is set by `trainable = False`. "
                 f"Received: learning_rate_factors={factors}."
             )
+        for pattern in (*exclude_from_weight_decay, *factors):
+            _check_pattern(pattern)
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(
                 "`clip_norm` must be above 0, or None. "
@@ -260,6 +265,8 @@ class Trainer:
             self.optimizer.apply(gradients, self._trained)
             for variable, factor, start in starts:
                 variable.assign(start + factor * (variable - start))
+                if variable.constraint is not None:
+                    variable.assign(variable.constraint(variable))
 
         def apply_if_finite(strategy, gradients, finite):
             tf.cond(
@@ -271,3 +278,13 @@ class Trainer:
         replica = tf.distribute.get_replica_context()
         parts = [g / replica.num_replicas_in_sync for g in gradients]
         replica.merge_call(apply_if_finite, args=(parts, finite))
+
+
+def _check_pattern(pattern):
+    try:
+        re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise ValueError(
+            "Paths of variables are told by regular expressions. "
+            f"Received: {pattern!r}, which is none: {error}."
+        ) from error

@@ -207,6 +207,20 @@ def test_layers_keep_min_units():
     assert widths == [5, 3]
 
 
+def test_min_units_beyond_the_width_keep_the_layer():
+    run = started(
+        method(
+            budgets.Budget(units=11),
+            threshold=100.0,
+            min_units={"second": 9},
+        )
+    )
+    turned(run)
+    small = run.finish()
+    assert small.get_layer("second").filters == 6
+    assert small.get_layer("first").filters == 5
+
+
 def test_layer_with_a_single_filter_rests():
     budget = budgets.Budget(units=2)
     run = started(method(budget, threshold=100.0, round_steps=1))
@@ -397,7 +411,10 @@ def test_search_that_need_not_begin():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"threshold": 0.0}, "`threshold` must be above 0, .*: threshold=0.0"),
+        ({"threshold": 0.0}, "`threshold` must be a number .*: threshold=0.0"),
+        ({"threshold": "a"}, "`threshold` must be a number .*threshold='a'"),
+        ({"seed": None}, "`seed` must be an int of at least 0. .*seed=None"),
+        ({"seed": -1}, "`seed` must be an int of at least 0. .*seed=-1"),
         ({"warmup": -1}, "`warmup` must be an int from 0 .*warmup=-1"),
         ({"warmup": 400}, "below `steps`. Received: warmup=400, steps=400"),
         ({"half_steps": 0}, "`half_steps` must be an int of at least 1"),
@@ -413,6 +430,13 @@ def test_search_that_need_not_begin():
 def test_arguments_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         method(**settings)
+
+
+def test_search_that_cannot_end_a_half_is_refused():
+    run = method(steps=12, warmup=3, half_steps=9)
+    with pytest.raises(ValueError, match="`steps` must reach.* after 13, with"):
+        run.check(plain(), batches(), LOSS)
+    method(steps=13, warmup=3, half_steps=9).check(plain(), batches(), LOSS)
 
 
 def test_budget_that_cannot_be_met_is_refused():

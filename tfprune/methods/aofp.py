@@ -55,7 +55,7 @@ class AOFP(masked.Masked):
         min_units: As for `select`. Defaults to 1.
         frozen: Names of layers whose channels stay, as for `trace`.
         seed: Of the random halves. Defaults to 0.
-        round_steps: Training steps in one round, hence between two
+        round_steps: Most training steps in one round, hence between two
             checkpoints. Defaults to 100.
 
     Raises:
@@ -82,15 +82,19 @@ class AOFP(masked.Masked):
             steps=steps, half_steps=half_steps, round_steps=round_steps
         )
         limits.check(min_units=min_units)
-        if not threshold > 0:
+        if not isinstance(threshold, (int, float)) or not threshold > 0:
             raise ValueError(
-                "`threshold` must be above 0, a share of the squared output. "
-                f"Received: threshold={threshold}."
+                "`threshold` must be a number above 0, a share of the squared "
+                f"output. Received: threshold={threshold!r}."
             )
         if type(warmup) is not int or not 0 <= warmup < steps:
             raise ValueError(
                 "`warmup` must be an int from 0 to below `steps`. "
                 f"Received: warmup={warmup!r}, steps={steps}."
+            )
+        if type(seed) is not int or seed < 0:
+            raise ValueError(
+                f"`seed` must be an int of at least 0. Received: seed={seed!r}."
             )
         if budget.resource == "latency_ms":
             raise ValueError(
@@ -124,6 +128,14 @@ class AOFP(masked.Masked):
                 f"another that reads them. Received: {model.name!r} without; "
                 "`tfprune.explain(model)` tells why channels stay."
             )
+        first = min(self._starts(graph, damage.targets)) + self.half_steps
+        if first >= self.steps:
+            raise ValueError(
+                "`steps` must reach beyond the first half of a search. "
+                f"Received: steps={self.steps}, where it ends after "
+                f"{first + 1}, with warmup={self.warmup} and "
+                f"half_steps={self.half_steps}."
+            )
 
         def step(inputs, labels):
             ablating = damage.ablating(tf.ones([graph.num_units]))
@@ -142,9 +154,7 @@ class AOFP(masked.Masked):
         self._halving = halving.Halving(
             [target.units for target in self.targets],
             self.graph.num_units,
-            halving.starts(
-                places(self.graph, self.targets), self.half_steps, self.warmup
-            ),
+            self._starts(self.graph, self.targets),
             self.half_steps,
             self.seed,
         )
@@ -195,6 +205,11 @@ class AOFP(masked.Masked):
             for target in self.targets
         ]
         return {**super().report(), "search": search}
+
+    def _starts(self, graph, targets):
+        """Returns the step in which the search of each target begins."""
+        numbers = places(graph, targets)
+        return halving.starts(numbers, self.half_steps, self.warmup)
 
     def _is_met(self, keep):
         return self.selector.amount(keep) <= self.selector.target
@@ -248,7 +263,7 @@ class AOFP(masked.Masked):
             "step": step + 1,
             "alive": int(alive),
             "searched": len(searched),
-            "damage": np.quantile(damages, halving.QUARTILES).tolist(),
+            "damage": halving.quartiles(damages),
             "filters": len(gone),
         }
 
@@ -261,11 +276,12 @@ class AOFP(masked.Masked):
 
     def _spare(self, target, keep):
         """Returns how many units of a target may go."""
-        return min(
+        spare = min(
             int(keep[units].sum() - least)
             for units, least in zip(self.graph.unit_sets, self._least)
             if np.isin(target.units, units).any()
         )
+        return max(0, spare)
 
     def _enough(self, keep, units):
         """Returns as many of some units, the first, as meet the budget."""
