@@ -105,7 +105,7 @@ def configure(argv):
 def parse_config():
     """Parses the gin files and bindings; a config knows two flags as macros.
 
-    They are `%DATA_DIR` and `%SEED`.
+    They are `%DATA_DIR` and `%SEED`. Bindings may name what the files import.
 
     Raises:
         app.UsageError: If there is no such file.
@@ -117,11 +117,11 @@ def parse_config():
                 f"--gin_file must name a file. Received: {path!r}."
             )
     macros = {"DATA_DIR": DATA_DIR.value, "SEED": SEED.value}
-    gin.parse_config_files_and_bindings(
-        GIN_FILE.value,
-        [*GIN_BINDINGS.value, *(f"{k} = {v!r}" for k, v in macros.items())],
-        finalize_config=False,
-    )
+    for path in GIN_FILE.value:
+        gin.parse_config_file(path)
+    imports = re.findall(r"^(?:from|import) .+", gin.config_str(), re.MULTILINE)
+    assigned = (f"{name} = {value!r}" for name, value in macros.items())
+    gin.parse_config([*imports, *GIN_BINDINGS.value, *assigned])
     _check_macros(gin.config_str(), macros)
     gin.finalize()
 

@@ -219,7 +219,7 @@ def test_interrupted_run_has_its_operative_config(
     "binding, message",
     [
         ("iterative.Iterative.stepz = 5", "parameter named 'stepz'"),
-        ("iterativ.Iterative.steps = 5", "matching 'iterativ.Iterative'"),
+        ("iterativ.Iterative.steps = 5", "'iterativ' was not provided by"),
         ("WEIGHT = 'x.npz'", "defined and used. Received: 'WEIGHT'"),
         ("pruning.prune.seed = %SED", "'SED', which is only used"),
         ("iterative.Iterative.steps = many", "Failed to parse token 'many'"),
@@ -257,6 +257,15 @@ def test_wrong_binding_writes_nothing(run, tmp_path, binding, message):
     assert "Traceback" not in err
     assert not out.strip()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_binding_may_refer_to_what_the_config_imports(run, tmp_path):
+    schedule = "iterative.Iterative.schedule = @schedules.ConstantSparsity()"
+    sparsity = "schedules.ConstantSparsity.target_sparsity = 2.0"
+    given = prune_flags(tmp_path / "run", schedule, sparsity)
+    code, _, err = run(prune, *given)
+    assert code == 1
+    assert "In the call of ConstantSparsity" in err
 
 
 def test_missing_gin_file(run, tmp_path):
