@@ -12,7 +12,6 @@ correlation by Spearman, layer by layer.
 
 import copy
 
-from absl import app
 from absl import flags
 import command
 import keras
@@ -28,8 +27,8 @@ from tfprune import masking
 from tfprune import pruning
 from tfprune import replicas
 from tfprune import scoring
-from tfprune import tracing
 from tfprune.criteria import oracle
+from tfprune.methods import aofp
 
 STEPS = flags.DEFINE_integer("steps", 500, "Steps.", lower_bound=1)
 ORACLE_BATCHES = flags.DEFINE_integer(
@@ -38,8 +37,6 @@ ORACLE_BATCHES = flags.DEFINE_integer(
 
 
 def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"Every argument is a flag. Received: {argv[1:]}.")
     command.configure(argv)
     keras.utils.set_random_seed(command.SEED.value)
     bound = command.bindings(pruning.prune)
@@ -47,8 +44,7 @@ def main(argv):
     model, dataset, loss_fn = (
         copy.deepcopy(bound[name]) for name in ("model", "dataset", "loss_fn")
     )
-    graph = tracing.trace(model)
-    graph = tracing.trace(model, graph.sums)
+    graph = _search(bound["method"]).trace(model)
     masked = masking.mask_model(model, graph)
     found = damage_lib.Damage(masked, graph)
     (exact,) = scoring.score(
@@ -56,6 +52,17 @@ def main(argv):
     ).values()
     damages = measured(found, graph.num_units, dataset)
     console.Console().print(show(found.targets, damages, exact))
+
+
+def _search(method):
+    """Returns the first stage of a bound method that searches by AOFP."""
+    for stage in copy.deepcopy(method).stages:
+        if isinstance(stage, aofp.AOFP):
+            return stage
+    raise ValueError(
+        "The method of the config must search by AOFP. "
+        f"Received: {', '.join(command.GIN_FILE.value)}."
+    )
 
 
 def measured(found, num_units, dataset):
@@ -71,7 +78,7 @@ def measured(found, num_units, dataset):
     def ablate(inputs, unused_labels):
         ablating = found.ablating(kept)
         ablating(inputs, training=True)
-        return ablating.change / ablating.size
+        return damage_lib.relative(ablating.change, ablating.size)
 
     batches, ablate = replicas.distribute(dataset.repeat(), ablate)
     for step, batch in zip(range(STEPS.value), batches):

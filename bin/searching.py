@@ -54,8 +54,7 @@ def _plain(model):
 
 def _searching(model):
     """Returns a step in which all layers that may be pruned are searched."""
-    graph = tracing.trace(model)
-    graph = tracing.trace(model, graph.sums)
+    graph = tracing.trace(model, streams=False)
     masked = masking.mask_model(model, graph)
     found = damage.Damage(masked, graph)
     kept = np.ones(graph.num_units, "float32")

@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT / "bin"))
 
 import benchmark  # noqa: E402
 import command  # noqa: E402
+import damage_ranks  # noqa: E402
 import evaluate  # noqa: E402
 import explain  # noqa: E402
 import prune  # noqa: E402
@@ -444,6 +445,26 @@ def test_evaluate_on_the_config_of_a_sweep(run, tmp_path):
     )
     assert code == 0, err
     assert "%" in out
+
+
+def test_damage_ranks_of_a_config(run):
+    config = CONFIG.with_stem("lenet_digits_aofp")
+    code, out, err = run(
+        damage_ranks,
+        f"--gin_file={config}",
+        "--strategy=one_device",
+        "--steps=4",
+        "--oracle_batches=1",
+    )
+    assert code == 0, err
+    for layer in ("conv1", "conv2", "dense1", "mean"):
+        assert re.search(rf"^\W*{layer} .* -?[01]\.\d\d ", out, re.MULTILINE)
+
+
+def test_damage_ranks_need_a_search(run):
+    code, _, err = run(damage_ranks, f"--gin_file={CONFIG}")
+    assert code == 1
+    assert "The method of the config must search by AOFP." in err
 
 
 @pytest.mark.slow

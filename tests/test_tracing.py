@@ -57,6 +57,19 @@ def test_add_ties():
     assert units(graph, "a", "b", "add") == [[2, 3, 4]] * 3
 
 
+def test_streams_are_frozen_if_asked():
+    x = image()
+    stem = conv(x, 3, "stem")
+    inside = conv(conv(stem, 4, "a"), 3, "b")
+    y = layers.Add(name="add")([stem, inside])
+    alone = layers.Rescaling(2.0)(conv(y, 5, "alone") + 1.0)
+    graph = traced(x, zoo.head(alone), streams=False)
+    for name in ("stem", "b", "add"):
+        assert reasons(graph, name) == {"residual stream": 3}
+    assert not reasons(graph, "a")
+    assert not reasons(graph, "alone")
+
+
 def test_concatenation_puts_units_side_by_side():
     x = image()
     y = layers.Concatenate(name="join")([conv(x, 2, "a"), x, conv(x, 1, "b")])

@@ -19,6 +19,9 @@ from tfprune.layers import head_mask
 from tfprune.rules import base
 
 
+EPSILON = 1e-12  # The output of a dead layer is 0.
+
+
 class Target(NamedTuple):
     """Units that lie in the same places, and the calls that tell their damage.
 
@@ -119,6 +122,16 @@ class Damage:
                 pairs.append(_ablate(target, values, seeds, kept))
         change, size = zip(*pairs)
         return tf.stack(change), tf.stack(size)
+
+
+def relative(change, size):
+    """Returns the damage of each target, [targets]; 0 at a dead layer.
+
+    Args:
+        change: As of `Damage.ablating`.
+        size: The same.
+    """
+    return change / (size + EPSILON)
 
 
 class _Ablating(keras.layers.Layer):

@@ -79,19 +79,6 @@ class ChannelGraph:
         return tuple(dict.fromkeys(found))
 
     @functools.cached_property
-    def sums(self):
-        """Paths of the layers and operations that add up tensors.
-
-        The channels of what they return are residual streams.
-        """
-        found = [
-            node.path
-            for node in self.nodes
-            if base.rule_for(node.layer).sums and len(node.inputs) > 1
-        ]
-        return tuple(dict.fromkeys(found))
-
-    @functools.cached_property
     def unit_sets(self):
         """The units of every output of a layer, each set of them once."""
         arrays = [a for n in self.nodes for a in sum(n.arrays.values(), [])]

@@ -10,7 +10,7 @@ from tfprune.rules import base
 from tfprune.rules import nodes as nodes_lib
 
 
-def trace(model, frozen=()):
+def trace(model, frozen=(), streams=True):
     """Returns the `ChannelGraph` of a model, which is left as it is.
 
     Args:
@@ -18,6 +18,8 @@ def trace(model, frozen=()):
         frozen: Names of layers whose output channels must stay; `*`, `?` and
             `[]` match as in file names. A layer of a nested model is
             `outer/inner`; the heads of an attention are `name/value_dense`.
+        streams: Whether residual streams may lose channels: what layers and
+            operations return that add up tensors. Defaults to True.
 
     Returns:
         A `ChannelGraph`; tracing again gives the same unit numbers.
@@ -27,15 +29,16 @@ def trace(model, frozen=()):
             tuple of names that match layers, or if a rule gives units that do
             not fit its layer.
     """
-    return trace_program(program.program(model), frozen)
+    return trace_program(program.program(model), frozen, streams)
 
 
-def trace_program(code, frozen=()):
+def trace_program(code, frozen=(), streams=True):
     """Returns the `ChannelGraph` of a `Program`.
 
     Args:
         code: What `program.program` made of a model.
         frozen: As for `trace`.
+        streams: As for `trace`.
 
     Raises:
         ValueError: As for `trace`, if `frozen` or a rule does not fit.
@@ -66,6 +69,8 @@ def trace_program(code, frozen=()):
         for _, arrays in nodes_lib.named(nodes, pattern, "frozen"):
             for array in arrays:
                 units.freeze(array, base.USER)
+    if not streams:
+        _freeze_streams(nodes, units)
     _freeze_alone(nodes, units)
     _freeze_inside(nodes, units)
     return graph_lib.ChannelGraph(code, inputs, nodes, units)
@@ -188,6 +193,13 @@ def _tie_tensors(first, second, units):
         else:
             units.freeze(a, base.SHAPE)
             units.freeze(b, base.SHAPE)
+
+
+def _freeze_streams(nodes, units):
+    for node in nodes:
+        if base.rule_for(node.layer).sums and len(node.inputs) > 1:
+            for array in node.outputs:
+                units.freeze(array, base.STREAM)
 
 
 def _freeze_alone(nodes, units):

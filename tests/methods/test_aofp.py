@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests import strategies
 from tests import zoo
+from tests.methods import tiny
 from tfprune import budgets
 from tfprune import compaction
 from tfprune import costs
@@ -18,37 +19,9 @@ from tfprune import losses
 from tfprune import masking
 from tfprune import models
 from tfprune import tracing
-from tfprune import training
 from tfprune.methods import aofp
 
-RNG = np.random.default_rng(0)
-IMAGES = RNG.normal(size=(22, 8, 8, 3)).astype("float32")
-LABELS = RNG.integers(0, 3, 22)
 LOSS = losses.CrossEntropy()
-
-
-def plain():
-    inputs = keras.Input((8, 8, 3))
-    x = layers.Conv2D(10, 3, activation="relu", name="first")(inputs)
-    x = layers.Conv2D(6, 3, activation="relu", name="second")(x)
-    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-
-
-def regular():
-    """Returns a network with batch normalisation and dropout."""
-    inputs = keras.Input((8, 8, 3))
-    x = layers.Conv2D(10, 3, use_bias=False, name="first")(inputs)
-    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    x = layers.Dropout(0.3)(layers.Conv2D(6, 3, name="second")(x))
-    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-
-
-def batches(size=8):
-    return tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(size)
-
-
-def sgd(rate=0.01, **kwargs):
-    return training.Trainer(keras.optimizers.SGD(rate, momentum=0.9), **kwargs)
 
 
 def method(budget=None, trainer=None, **kwargs):
@@ -60,22 +33,15 @@ def method(budget=None, trainer=None, **kwargs):
         "seed": 1,
     }
     return aofp.AOFP(
-        budget or budgets.Budget(units=8), trainer or sgd(), **settings | kwargs
+        budget or budgets.Budget(units=8),
+        trainer or tiny.sgd(),
+        **settings | kwargs,
     )
 
 
 def started(run, model=None):
-    run.start(model or plain(), batches(), LOSS)
+    run.start(model or tiny.plain(), tiny.batches(), LOSS)
     return run
-
-
-def turned(run):
-    """Does all rounds; returns their records and what is left after each."""
-    records, masks = [], []
-    while not run.done:
-        records.append(run.step())
-        masks.append(masking.get_mask(run.model, run.graph))
-    return records, masks
 
 
 def halves(records):
@@ -114,7 +80,7 @@ def test_searches_of_resnet56_start_as_published():
 
 def test_layers_start_one_after_another():
     run = started(method(budgets.Budget(units=3), half_steps=8, round_steps=1))
-    records, _ = turned(run)
+    records, _ = tiny.turned(run)
     ends = {}
     for half in halves(records):
         ends.setdefault(half["layer"], []).append(half["step"])
@@ -129,7 +95,7 @@ def test_layers_start_one_after_another():
 
 def test_moves_are_below_the_threshold():
     run = started(method(threshold=0.2))
-    records, masks = turned(run)
+    records, masks = tiny.turned(run)
     moves = [half for half in halves(records) if half["filters"]]
     assert moves and all(half["damage"][0] < 0.2 for half in moves)
     assert sum(half["filters"] for half in moves) == 16 - records[-1]["units"]
@@ -140,14 +106,14 @@ def test_moves_are_below_the_threshold():
 
 
 def test_first_move_by_hand():
-    model, half_steps, warmup = plain(), 9, 3
+    model, half_steps, warmup = tiny.plain(), 9, 3
     run = method(
-        trainer=sgd(1e-6),
+        trainer=tiny.sgd(1e-6),
         threshold=10.0,
         half_steps=half_steps,
         round_steps=warmup + half_steps + 1,
     )
-    (first, *_), (mask, *_) = turned(started(run, model))
+    (first, *_), (mask, *_) = tiny.turned(started(run, model))
     units = run.graph.layer_units("first")
     # The first layer is drawn first, whatever others there are.
     search = halving.Halving([units], run.graph.num_units, [0], 1, seed=1)
@@ -155,7 +121,7 @@ def test_first_move_by_hand():
     masked = masking.mask_model(model, run.graph)
     found = damage.Damage(masked, run.graph)
     total, hits = np.zeros(len(units)), np.zeros(len(units))
-    data = [images for images, _ in batches()]
+    data = [images for images, _ in tiny.batches()]
     for step in range(warmup, warmup + half_steps + 1):
         dropped = search.draw(step)
         ablating = found.ablating(tf.constant(1.0 - dropped, tf.float32))
@@ -174,12 +140,12 @@ def test_first_move_by_hand():
 
 @pytest.mark.parametrize("budget", [{"macs": 0.4}, {"params": 0.6}])
 def test_last_move_lands_on_the_budget(budget):
-    model = plain()
+    model = tiny.plain()
     # Whole moves would take half of a layer.
     run = started(
         method(budgets.Budget(**budget), threshold=100.0, round_steps=1), model
     )
-    records, masks = turned(run)
+    records, masks = tiny.turned(run)
     small = run.finish()
     ((name, share),) = budget.items()
     dense = getattr(costs.cost(model), name)
@@ -201,7 +167,7 @@ def test_layers_keep_min_units():
             min_units={"first": 5, "second": 3},
         )
     )
-    turned(run)
+    tiny.turned(run)
     small = run.finish()
     widths = [small.get_layer(name).filters for name in ("first", "second")]
     assert widths == [5, 3]
@@ -215,7 +181,7 @@ def test_min_units_beyond_the_width_keep_the_layer():
             min_units={"second": 9},
         )
     )
-    turned(run)
+    tiny.turned(run)
     small = run.finish()
     assert small.get_layer("second").filters == 6
     assert small.get_layer("first").filters == 5
@@ -224,7 +190,7 @@ def test_min_units_beyond_the_width_keep_the_layer():
 def test_layer_with_a_single_filter_rests():
     budget = budgets.Budget(units=2)
     run = started(method(budget, threshold=100.0, round_steps=1))
-    records, _ = turned(run)
+    records, _ = tiny.turned(run)
     assert records[-1]["filters/first"] == records[-1]["filters/second"] == 1
     left = {}
     for half in halves(records):
@@ -235,7 +201,7 @@ def test_layer_with_a_single_filter_rests():
 
 def test_frozen_layers_are_not_searched():
     run = started(method(budgets.Budget(units=5), frozen=["second"]))
-    records, _ = turned(run)
+    records, _ = tiny.turned(run)
     assert {half["layer"] for half in halves(records)} == {"first"}
     assert run.finish().get_layer("second").filters == 6
 
@@ -263,16 +229,16 @@ def test_frozen_layers_are_not_searched():
 def test_models_of_all_kinds(name, streams):
     model = zoo.network(name)
     shapes = [x.shape[1:] for x in model.inputs]
-    inputs = [RNG.normal(size=(22, *x)).astype("float32") for x in shapes]
+    inputs = [tiny.RNG.normal(size=(22, *x)).astype("float32") for x in shapes]
     inputs = inputs[0] if len(inputs) == 1 else tuple(inputs)
-    data = tf.data.Dataset.from_tensor_slices((inputs, LABELS)).batch(11)
+    data = tf.data.Dataset.from_tensor_slices((inputs, tiny.LABELS)).batch(11)
     budget = budgets.Budget(macs=0.8, tolerance=0.5)
     run = method(
-        budget, sgd(1e-4), threshold=1e6, streams=streams, half_steps=2
+        budget, tiny.sgd(1e-4), threshold=1e6, streams=streams, half_steps=2
     )
     run.check(model, data, LOSS)
     run.start(model, data, LOSS)
-    turned(run)
+    tiny.turned(run)
     small = run.finish()
     assert costs.cost(small).macs <= 0.8 * costs.cost(model).macs
 
@@ -281,9 +247,9 @@ def test_streams_stay_unless_asked_for():
     for streams in (False, True):
         model = zoo.network("residual_identity")
         budget = budgets.Budget(macs=0.7, tolerance=0.5)
-        run = method(budget, sgd(1e-4), threshold=1e6, streams=streams)
-        run.start(model, batches(), LOSS)
-        turned(run)
+        run = method(budget, tiny.sgd(1e-4), threshold=1e6, streams=streams)
+        run.start(model, tiny.batches(), LOSS)
+        tiny.turned(run)
         run.finish()
         widths = {
             row["name"]: row["channels_after"]
@@ -299,7 +265,7 @@ def test_streams_stay_unless_asked_for():
 
 def test_search_does_not_touch_the_training():
     """Until the first move, weights and statistics are those of training."""
-    model, states = regular(), []
+    model, states = tiny.regular(), []
     for warmup in (0, 11):
         keras.utils.set_random_seed(0)
         run = started(
@@ -325,9 +291,9 @@ def test_momentum_of_pruned_weights_is_zero_after_a_move():
 
 
 def test_model_is_left_as_it_is():
-    model = regular()
+    model = tiny.regular()
     before = model.get_weights()
-    turned(started(method(threshold=100.0), model))
+    tiny.turned(started(method(threshold=100.0), model))
     for left, right in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
 
@@ -339,7 +305,7 @@ def test_two_replicas_make_the_same_moves():
         with strategy.scope():
             # The last batch, of 6, is divided by two as well.
             run = started(method(threshold=0.3, round_steps=7))
-            found.append(turned(run))
+            found.append(tiny.turned(run))
     (ours, masks), (others, other_masks) = found
     np.testing.assert_array_equal(masks, other_masks)
     for left, right in zip(halves(ours), halves(others), strict=True):
@@ -351,14 +317,14 @@ def test_two_replicas_make_the_same_moves():
 
 
 def test_run_goes_on_in_the_middle_of_a_search():
-    model = regular()
+    model = tiny.regular()
 
     def fresh():
         keras.utils.set_random_seed(0)
         return started(method(threshold=0.3, round_steps=13), model)
 
     undisturbed = fresh()
-    expected, masks = turned(undisturbed)
+    expected, masks = tiny.turned(undisturbed)
     run, records = fresh(), []
     while not run.done:
         records.append(run.step())
@@ -385,7 +351,7 @@ def test_budget_that_is_not_met_is_told(monkeypatch):
         logging, "warning", lambda text, *args: told.append(text % args)
     )
     run = started(method(threshold=1e-9, steps=20, round_steps=20))
-    turned(run)
+    tiny.turned(run)
     run.finish()
     (text,) = told
     assert "20 steps" in text and "'target': 8, 'reached': 16" in text
@@ -393,13 +359,13 @@ def test_budget_that_is_not_met_is_told(monkeypatch):
 
 
 def test_search_that_need_not_begin():
-    model = plain()
+    model = tiny.plain()
     run = method(budgets.Budget(units=0.99))
     graph = tracing.trace(model)
     keep = np.ones(graph.num_units, bool)
     keep[graph.layer_units("first")[:5]] = False
     small = compaction.compact(model, graph, keep)
-    run.start(small, batches(), LOSS, original=model)
+    run.start(small, tiny.batches(), LOSS, original=model)
     assert run.done
     assert run.finish().get_layer("first").filters == 5
     assert run.report()["budget"]["dense"] == 16
@@ -434,15 +400,19 @@ def test_arguments_out_of_range_are_refused(settings, message):
 
 def test_search_that_cannot_end_a_half_is_refused():
     run = method(steps=12, warmup=3, half_steps=9)
-    with pytest.raises(ValueError, match="`steps` must reach.* after 13, with"):
-        run.check(plain(), batches(), LOSS)
-    method(steps=13, warmup=3, half_steps=9).check(plain(), batches(), LOSS)
+    with pytest.raises(
+        ValueError, match="`steps` must reach.* after 13, with"
+    ):
+        run.check(tiny.plain(), tiny.batches(), LOSS)
+    method(steps=13, warmup=3, half_steps=9).check(
+        tiny.plain(), tiny.batches(), LOSS
+    )
 
 
 def test_budget_that_cannot_be_met_is_refused():
     run = method(budgets.Budget(units=6), min_units=4)
     with pytest.raises(ValueError, match="nearest reachable is 8 of 16"):
-        run.check(plain(), batches(), LOSS)
+        run.check(tiny.plain(), tiny.batches(), LOSS)
 
 
 def test_model_without_anything_to_search_is_refused():
@@ -451,7 +421,7 @@ def test_model_without_anything_to_search_is_refused():
     x = layers.LayerNormalization()(x)
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
     with pytest.raises(ValueError, match="cannot be met|must have a layer"):
-        method(budgets.Budget(macs=0.99)).check(model, batches(), LOSS)
+        method(budgets.Budget(macs=0.99)).check(model, tiny.batches(), LOSS)
 
 
 def test_loss_without_a_gradient_is_refused():
@@ -459,4 +429,4 @@ def test_loss_without_a_gradient_is_refused():
         return tf.cast(labels != tf.argmax(outputs, -1), tf.float32)
 
     with pytest.raises(ValueError, match="must have a gradient"):
-        method().check(plain(), batches(), wrong)
+        method().check(tiny.plain(), tiny.batches(), wrong)

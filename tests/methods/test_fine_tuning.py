@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests import tiny_run
+from tests.methods import tiny
 from tfprune import costs
 from tfprune import losses
 from tfprune import tracing
@@ -16,12 +17,8 @@ from tfprune.methods import fine_tuning
 LOSS = losses.CrossEntropy()
 
 
-def sgd(rate=0.05, **kwargs):
-    return training.Trainer(keras.optimizers.SGD(rate, momentum=0.9), **kwargs)
-
-
 def method(trainer=None, steps=5, round_steps=2):
-    return fine_tuning.FineTuning(trainer or sgd(), steps, round_steps)
+    return fine_tuning.FineTuning(trainer or tiny.sgd(), steps, round_steps)
 
 
 def batches():
@@ -36,7 +33,7 @@ def test_steps_are_those_of_a_trainer():
     run.start(model, batches(), LOSS)
     while not run.done:
         run.step()
-    trainer = sgd()
+    trainer = tiny.sgd()
     trainer.build(model)
     for images, labels in batches().repeat().take(7):
         trainer.step(model, LOSS, images, labels)
@@ -83,7 +80,9 @@ def test_student_learns_from_the_original():
     outputs = layers.Dense(3)(layers.Flatten()(inputs))
     original = keras.Model(inputs, outputs)
     small = tiny_run.network()
-    run = method(sgd(0.01, distillation=losses.Distillation(1.0)), steps=150)
+    run = method(
+        tiny.sgd(0.01, distillation=losses.Distillation(1.0)), steps=150
+    )
     run.start(small, batches(), LOSS, original=original)
     images = tiny_run.IMAGES
 
@@ -134,6 +133,6 @@ def test_what_cannot_be_learnt_is_refused_before():
     with pytest.raises(ValueError, match="must have a gradient"):
         method().check(tiny_run.network(), batches(), wrong)
     two = keras.Model((inputs := keras.Input((6, 6, 2))), [inputs, inputs + 1])
-    trainer = sgd(distillation=losses.Distillation())
+    trainer = tiny.sgd(distillation=losses.Distillation())
     with pytest.raises(ValueError, match="with one output"):
         method(trainer).check(two, batches(), LOSS)

@@ -1,7 +1,5 @@
 """Approximated Oracle Filter Pruning (Ding et al., ICML 2019)."""
 
-import glob
-
 from absl import logging
 import numpy as np
 import tensorflow as tf
@@ -17,8 +15,6 @@ from tfprune import tracing
 from tfprune import training
 from tfprune.methods import masked
 from tfprune.rules import base as rules_base
-
-EPSILON = 1e-12  # The output of a dead layer is 0.
 
 
 class AOFP(masked.Masked):
@@ -114,11 +110,7 @@ class AOFP(masked.Masked):
         self.round_steps = round_steps
 
     def trace(self, model):
-        graph = super().trace(model)
-        if self.streams or not graph.sums:
-            return graph
-        sums = map(glob.escape, graph.sums)
-        return tracing.trace(model, (*self.frozen, *sums))
+        return tracing.trace(model, self.frozen, self.streams)
 
     def trial(self, model, graph, loss_fn):
         damage = damage_lib.Damage(model, graph)
@@ -242,7 +234,7 @@ class AOFP(masked.Masked):
                 for x in (ablating.change, ablating.size)
             ]
         )
-        return update, change / (size + EPSILON)
+        return update, damage_lib.relative(change, size)
 
     def _end_half(self, number, step):
         """Prunes, halves or begins anew; returns what became of a half."""

@@ -11,6 +11,7 @@ NO_RULE = "no rule for a layer it meets"
 RECURRENT = "fed back by a recurrent layer"
 SHAPE = "fixed by a shape"
 INSIDE = "inside of one layer"
+STREAM = "residual stream"
 USER = "asked for by the user"
 # Of several reasons for a unit the first one is told.
 REASONS = (
@@ -21,6 +22,7 @@ REASONS = (
     NO_RULE,
     SHAPE,
     INSIDE,
+    STREAM,
     USER,
 )
 
