@@ -1,10 +1,16 @@
 """Tests for gin_configs: each one parses, and says how to run it."""
 
+import copy
 import pathlib
 import re
 
 import gin
+import keras
 import pytest
+
+from tfprune import damage
+from tfprune import masking
+from tfprune import pruning
 
 CONFIGS = sorted(pathlib.Path(__file__).parents[1].glob("gin_configs/*.gin"))
 
@@ -35,3 +41,25 @@ def test_header_has_the_command(path):
     command, config = match.groups()
     assert path.parents[1].joinpath("bin", f"{command}.py").is_file()
     assert config == f"gin_configs/{path.name}"
+
+
+@pytest.mark.slow
+def test_imagenet_config_searches_inside_of_the_blocks():
+    config = CONFIGS[0].with_name("resnet50_imagenet_aofp.gin")
+    gin.parse_config_files_and_bindings(
+        [str(config)],
+        [
+            "SEED = 0",
+            "DATA_DIR = None",
+            "keras.applications.ResNet50.weights = None",
+        ],
+    )
+    bound = gin.get_bindings(pruning.prune, resolve_references=False)
+    model, method = (copy.deepcopy(bound[x]) for x in ("model", "method"))
+    gin.clear_config()
+    search, _ = method.stages
+    graph = search.trace(model)
+    found = damage.Damage(masking.mask_model(model, graph), graph)
+    assert len(found.targets) == 32
+    assert sum(len(target.units) for target in found.targets) == 7552
+    assert model.layers[-1].activation is keras.activations.linear

@@ -1,4 +1,4 @@
-"""Tests for tfprune.data."""
+"""Tests for tfprune.data.images, and what all sets refuse."""
 
 import keras
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tests.data import reading
 from tfprune import data
 
 CIFAR = tfds.features.FeaturesDict(
@@ -59,28 +60,17 @@ def cifar10(data_dir):
     return build
 
 
-def join(dataset):
-    """Returns all images and all labels of a finite data set."""
-    batches = [(images.numpy(), labels.numpy()) for images, labels in dataset]
-    return [np.concatenate(part) for part in zip(*batches, strict=True)]
-
-
-def assert_same(dataset, other):
-    for part, other_part in zip(join(dataset), join(other), strict=True):
-        np.testing.assert_array_equal(part, other_part)
-
-
 def test_train_and_validation_are_disjoint_parts_of_the_training_set(cifar10):
-    _, train = join(cifar10("train", shuffle=False))
-    _, validation = join(cifar10("validation"))
-    _, test = join(cifar10("test"))
+    _, train = reading.join(cifar10("train", shuffle=False))
+    _, validation = reading.join(cifar10("validation"))
+    _, test = reading.join(cifar10("test"))
     np.testing.assert_array_equal(train, LABELS[:12])
     np.testing.assert_array_equal(validation, LABELS[12:20])
     np.testing.assert_array_equal(test, LABELS[20:])
 
 
 def test_no_validation_leaves_all_for_training(cifar10):
-    _, train = join(cifar10(validation=0, shuffle=False))
+    _, train = reading.join(cifar10(validation=0, shuffle=False))
     np.testing.assert_array_equal(train, LABELS[:20])
 
 
@@ -95,21 +85,21 @@ def test_batches(cifar10):
 
 def test_normalises_each_channel(cifar10):
     mean, std = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-    images, _ = join(cifar10("test"))
+    images, _ = reading.join(cifar10("test"))
     np.testing.assert_allclose(
         images, (IMAGES[20:] / 255 - mean) / std, rtol=1e-5, atol=1e-6
     )
 
 
 def test_normalises_with_given_constants(cifar10):
-    images, _ = join(cifar10("test", mean=0.5, std=0.5))
+    images, _ = reading.join(cifar10("test", mean=0.5, std=0.5))
     np.testing.assert_allclose(images, IMAGES[20:] / 127.5 - 1, atol=1e-6)
 
 
 def test_augmentation_crops_the_padded_image_and_flips_it(cifar10):
     dataset = cifar10(validation=0, shuffle=False, mean=0.0, std=1 / 255)
     found = set()
-    for epoch, _ in [join(dataset) for _ in range(10)]:
+    for epoch, _ in [reading.join(dataset) for _ in range(10)]:
         for image, crop in zip(IMAGES[:20], np.rint(epoch), strict=True):
             found.add(find_crop(np.pad(image, ((4, 4), (4, 4), (0, 0))), crop))
     tops, lefts, flips = (set(choice) for choice in zip(*found, strict=True))
@@ -134,21 +124,23 @@ def find_crop(padded, crop):
 
 
 def test_pads_before_it_normalises(cifar10):
-    images, _ = join(cifar10(validation=0, mean=0.5, std=0.5))
+    images, _ = reading.join(cifar10(validation=0, mean=0.5, std=0.5))
     assert images.min() == -1  # black; the darkest pixel is 100 / 127.5 - 1
     assert (images == -1).any(axis=(1, 2, 3)).mean() > 0.5
 
 
 def test_only_the_train_split_is_augmented_and_shuffled(cifar10):
-    assert_same(cifar10("test"), cifar10("test", augment=False, shuffle=False))
-    assert_same(
+    reading.assert_same(
+        cifar10("test"), cifar10("test", augment=False, shuffle=False)
+    )
+    reading.assert_same(
         cifar10("validation"),
         cifar10("validation", augment=False, shuffle=False),
     )
 
 
 def test_train_without_augmentation_and_order(cifar10):
-    images, labels = join(
+    images, labels = reading.join(
         cifar10(augment=False, shuffle=False, mean=0.0, std=1 / 255)
     )
     np.testing.assert_array_equal(np.rint(images), IMAGES[:12])
@@ -156,7 +148,9 @@ def test_train_without_augmentation_and_order(cifar10):
 
 
 def test_shuffling_keeps_every_image_with_its_label(cifar10):
-    images, labels = join(cifar10(augment=False, mean=0.0, std=1 / 255))
+    images, labels = reading.join(
+        cifar10(augment=False, mean=0.0, std=1 / 255)
+    )
     rows = [
         int(np.flatnonzero((IMAGES == np.rint(image)).all(axis=(1, 2, 3)))[0])
         for image in images
@@ -167,38 +161,38 @@ def test_shuffling_keeps_every_image_with_its_label(cifar10):
 
 
 def test_same_seed_same_stream(cifar10):
-    assert_same(cifar10(seed=1).repeat(3), cifar10(seed=1).repeat(3))
+    reading.assert_same(cifar10(seed=1).repeat(3), cifar10(seed=1).repeat(3))
 
 
 def test_other_seed_other_order_and_augmentation(cifar10):
-    _, labels = join(cifar10(seed=1))
-    _, other_labels = join(cifar10(seed=2))
+    _, labels = reading.join(cifar10(seed=1))
+    _, other_labels = reading.join(cifar10(seed=2))
     assert not np.array_equal(labels, other_labels)
-    images, _ = join(cifar10(seed=1, shuffle=False))
-    other_images, _ = join(cifar10(seed=2, shuffle=False))
+    images, _ = reading.join(cifar10(seed=1, shuffle=False))
+    other_images, _ = reading.join(cifar10(seed=2, shuffle=False))
     assert not np.array_equal(images, other_images)
 
 
 def test_epochs_differ_in_order_and_augmentation(cifar10):
-    _, labels = join(cifar10().repeat(2))
+    _, labels = reading.join(cifar10().repeat(2))
     assert not np.array_equal(labels[:12], labels[12:])
-    images, _ = join(cifar10(shuffle=False).repeat(2))
+    images, _ = reading.join(cifar10(shuffle=False).repeat(2))
     assert not np.array_equal(images[:12], images[12:])
 
 
 def test_skipping_goes_on_where_the_stream_was(cifar10):
     whole = cifar10().repeat().take(11)  # four batches in an epoch
     skipped = cifar10().repeat().skip(6).take(5)
-    images, labels = join(skipped)
-    all_images, all_labels = join(whole)
+    images, labels = reading.join(skipped)
+    all_images, all_labels = reading.join(whole)
     np.testing.assert_array_equal(images, all_images[18:])
     np.testing.assert_array_equal(labels, all_labels[18:])
 
 
 def test_iterating_again_is_the_same_as_repeating(cifar10):
     dataset = cifar10()
-    epochs = [join(dataset) for _ in range(3)]
-    repeated = join(cifar10().repeat(3))
+    epochs = [reading.join(dataset) for _ in range(3)]
+    repeated = reading.join(cifar10().repeat(3))
     for part in range(2):
         np.testing.assert_array_equal(
             np.concatenate([epoch[part] for epoch in epochs]), repeated[part]
@@ -214,7 +208,9 @@ def test_two_replicas_get_the_batches_of_one(cifar10):
         np.concatenate(strategy.experimental_local_results(images))
         for images, _ in distributed
     ]
-    expected = [images.numpy() for images, _ in cifar10(batch_size=4).repeat(2)]
+    expected = [
+        images.numpy() for images, _ in cifar10(batch_size=4).repeat(2)
+    ]
     np.testing.assert_array_equal(images, expected)
 
 
@@ -242,44 +238,16 @@ def test_grey_images_of_another_set(tmp_path):
             "mnist", "test", mean=0.1307, std=0.3081, data_dir=tmp_path
         ),
     ):
-        actual, labels = join(dataset)
+        actual, labels = reading.join(dataset)
         np.testing.assert_allclose(
             actual, (images / 255 - 0.1307) / 0.3081, rtol=1e-5, atol=1e-6
         )
         np.testing.assert_array_equal(labels, [3, 1, 4, 1])
 
 
-def test_digits_splits_are_stratified_and_disjoint():
-    splits = {
-        name: join(data.digits(name, shuffle=False))
-        for name in ("train", "validation", "test")
-    }
-    sizes = {name: len(labels) for name, (_, labels) in splits.items()}
-    assert sizes == {"train": 1077, "validation": 270, "test": 450}
-    for images, labels in splits.values():
-        assert images.shape[1:] == (8, 8, 1)
-        assert images.min() == 0 and images.max() == 1
-        share = np.bincount(labels) / len(labels)
-        np.testing.assert_allclose(share, 0.1, atol=0.01)
-    every = np.concatenate([images for images, _ in splits.values()])
-    assert len(np.unique(every, axis=0)) == 1797
-
-
-def test_digits_splits_do_not_depend_on_seeds():
-    images, _ = join(data.digits("test", seed=1))
-    keras.utils.set_random_seed(1)
-    other, _ = join(data.digits("test", seed=2))
-    np.testing.assert_array_equal(images, other)
-
-
-def test_digits_are_shuffled_anew_in_every_epoch():
-    first, second = np.split(join(data.digits().repeat(2))[1], 2)
-    assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(np.sort(first), np.sort(second))
-    assert int(data.digits(batch_size=64).cardinality()) == 17
-
-
-@pytest.mark.parametrize("build", [data.digits, data.cifar10, data.mnist])
+@pytest.mark.parametrize(
+    "build", [data.digits, data.cifar10, data.mnist, data.imagenet]
+)
 def test_bad_arguments_are_told_before_anything_is_read(build):
     with pytest.raises(ValueError, match="`split` must be.*split='dev'"):
         build("dev")
