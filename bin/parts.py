@@ -15,6 +15,7 @@ import keras
 import memory as process_memory
 import numpy as np
 import searching
+import steps
 import tensorflow as tf
 
 from tfprune import compaction
@@ -24,13 +25,11 @@ from tfprune import models
 from tfprune import scoring
 from tfprune import timing
 from tfprune import tracing
-from tfprune import training
 from tfprune.criteria import bn_scale
 from tfprune.criteria import oracle
 from tfprune.criteria import taylor
 from tfprune.criteria import weight_norm
 
-BATCH_SIZE = 64  # images
 DEEP = "ResNet101", "ResNet152", "EfficientNetB7", "NASNetLarge"
 
 
@@ -90,7 +89,7 @@ def memory(unused_runs):
 
 def scores(runs):
     """Yields the time of four criteria as a share of a plain pass."""
-    model, images, labels = _resnet20()
+    model, (images, labels) = models.resnet20(), steps.batch()
     loss_fn = losses.CrossEntropy()
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
@@ -119,25 +118,10 @@ def scores(runs):
 
 def masks(runs):
     """Yields the time of a masked training step as a share of a plain one."""
-    model, images, labels = _resnet20()
+    model = models.resnet20()
     masked = masking.mask_model(model, tracing.trace(model))
-    loss_fn = losses.CrossEntropy()
-
-    def stepper(model):
-        trainer = training.Trainer(keras.optimizers.SGD(0.01, momentum=0.9))
-        trainer.build(model)
-        strategy = tf.distribute.get_strategy()
-
-        @tf.function
-        def step():
-            return strategy.run(
-                lambda: trainer.step(model, loss_fn, images, labels)[1]
-            )
-
-        return step
-
     times = timing.cpu_ms(
-        {"plain": stepper(model), "masked": stepper(masked)}, runs
+        {"plain": steps.stepper(model), "masked": steps.stepper(masked)}, runs
     )
     ratio = times["masked"] / times["plain"]
     yield "masked / unmasked training step", ratio, "x", 1.2
@@ -145,7 +129,7 @@ def masks(runs):
 
 def ablations(runs):
     """Yields the speed of the oracle against a forward pass per unit."""
-    model, images, labels = _resnet20()
+    model, (images, labels) = models.resnet20(), steps.batch()
     loss_fn = losses.CrossEntropy()
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
@@ -198,14 +182,6 @@ def _compacting(model, masked=False):
     model = masking.mask_model(model, graph)
     masking.set_mask(model, graph, keep)
     return lambda: compaction.compact(model)
-
-
-def _resnet20():
-    model = models.resnet20()
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((BATCH_SIZE, 32, 32, 3))
-    labels = rng.integers(0, 10, BATCH_SIZE)
-    return model, tf.constant(images, tf.float32), tf.constant(labels)
 
 
 def _channels(model):

@@ -4,20 +4,17 @@ from concurrent import futures
 import gc
 import multiprocessing
 
-import keras
 import memory
 import numpy as np
+import steps
 import tensorflow as tf
 
 from tfprune import damage
-from tfprune import losses
 from tfprune import masking
 from tfprune import models
 from tfprune import timing
 from tfprune import tracing
-from tfprune import training
 
-BATCH_SIZE = 64  # images
 NETWORKS = {
     "VGG-16": lambda: models.vgg16(width=0.5),
     "ResNet-20": models.resnet20,
@@ -27,11 +24,10 @@ NETWORKS = {
 def searches(runs):
     """Yields the time of a step that searches as a share of a plain one."""
     for name, build in NETWORKS.items():
-        steps = {
-            "plain": _plain(build()),
-            "search": _searching(build()),
-        }
-        times = timing.cpu_ms(steps, runs)
+        times = timing.cpu_ms(
+            {"plain": steps.stepper(build()), "search": _searching(build())},
+            runs,
+        )
         ratio = times["search"] / times["plain"]
         yield f"AOFP step / plain step, {name}", ratio, "x", 1.6
 
@@ -48,10 +44,6 @@ def search_memory(unused_runs):
         yield f"memory of AOFP steps / plain steps, {name}", ratio, "x", 1.5
 
 
-def _plain(model):
-    return _stepper(model, lambda model: model)
-
-
 def _searching(model):
     """Returns a step in which all layers that may be pruned are searched."""
     graph = tracing.trace(model, streams=False)
@@ -60,30 +52,7 @@ def _searching(model):
     kept = np.ones(graph.num_units, "float32")
     for target in found.targets:
         kept[target.units[::2]] = 0.0
-    return _stepper(masked, lambda masked: found.ablating(tf.constant(kept)))
-
-
-def _stepper(model, stepped):
-    """Returns a training step of what `stepped` makes of a model."""
-    rng = np.random.default_rng(0)
-    images = tf.constant(rng.normal(size=(BATCH_SIZE, 32, 32, 3)), tf.float32)
-    labels = tf.constant(rng.integers(0, 10, BATCH_SIZE))
-    loss_fn = losses.CrossEntropy()
-    trainer = training.Trainer(keras.optimizers.SGD(0.01, momentum=0.9))
-    trainer.build(model)
-    strategy = tf.distribute.get_strategy()
-
-    @tf.function(autograph=False)
-    def step():
-        def run():
-            whole = stepped(model)
-            _, update = trainer.step(whole, loss_fn, images, labels)
-            found = getattr(whole, "change", ()), getattr(whole, "size", ())
-            return update, found
-
-        return strategy.run(run)
-
-    return step
+    return steps.stepper(masked, lambda _: found.ablating(tf.constant(kept)))
 
 
 def _peak(name, searching):
@@ -91,7 +60,7 @@ def _peak(name, searching):
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     model = NETWORKS[name]()
-    step = _searching(model) if searching else _plain(model)
+    step = _searching(model) if searching else steps.stepper(model)
     step.get_concrete_function()
     gc.collect()
     memory.forget_peak()
