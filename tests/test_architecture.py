@@ -23,7 +23,7 @@ LINES = """
     criteria works checks batch_norm figures evaluation identity journal loops
     halving damage
     compaction stopwatch measuring
-    exporting speed hdf5 published
+    exporting speed hdf5 published targets
     verification costs
     masking
     tracing
@@ -42,7 +42,7 @@ LEVEL = {
 SHARED = {
     "criteria": ["base", "hessian"],
     "layers": ["channel_mask"],
-    "methods": ["base", "masked"],
+    "methods": ["base", "masked", "trained"],
     "models": ["blocks", "weights"],
 }
 

@@ -39,6 +39,26 @@ def test_calls_in_order_with_nested_models_unrolled():
     ]
 
 
+def test_readers_of_each_tensor():
+    x = keras.Input((4,))
+    y = layers.Dense(3, name="first")(x)
+    z = layers.ReLU(name="relu")(y)
+    model = keras.Model(x, [layers.Add(name="sum")([y, z]), z])
+    code = program.program(model)
+    readers = {
+        call.path: [
+            reader and reader.path
+            for reader in code.readers()[id(call.outputs[0])]
+        ]
+        for call in code.calls
+    }
+    assert readers == {
+        "first": ["relu", "sum"],
+        "relu": ["sum", None],
+        "sum": [None],
+    }
+
+
 def test_inputs_of_a_call_hold_tensors_given_by_keyword():
     x = keras.Input((4,))
     layer = layers.MultiHeadAttention(1, 2)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tfprune import compaction
-from tfprune import costs
 from tfprune import models
 from tfprune import published
 from tfprune import tracing
@@ -23,7 +22,6 @@ def thin(model, share):
 
 def test_resnet56():
     model = models.resnet56("projection")
-    assert costs.cost(model).macs == 125_747_840
     assert published.resnet56_macs(model) == 126_534_272
 
 
@@ -39,18 +37,3 @@ def test_ratios_of_resnet56(share, ratio):
 
 def test_lenet5():
     assert published.lenet5_macs(models.lenet5()) == 1_888_000
-
-
-def test_vgg16_is_counted_alike():
-    model = models.vgg16()
-    assert costs.cost(model).macs == 313_463_808
-    kernels = [x for x in model.trainable_weights if x.name == "kernel"]
-    assert sum(np.prod(x.shape) for x in kernels) == 14_977_728
-    trained = sum(np.prod(x.shape) for x in model.trainable_weights)
-    assert trained == 14_986_698
-
-
-def test_parameters_of_resnet56():
-    model = models.resnet56("projection")
-    trained = sum(np.prod(x.shape) for x in model.trainable_weights)
-    assert trained == 855_770

@@ -284,6 +284,20 @@ def test_table_for_the_terminal():
         assert shown in text
 
 
+def test_names_of_layers_are_whole_on_a_narrow_terminal():
+    row = {
+        "layer": "conv4_block23_1_conv",
+        "before": 64,
+        "after": 7,
+        "halves": 20,
+        "moves": [[100 * n, 3] for n in range(19)],
+        "damage": [0.011, 0.02, 0.033, 0.04, 0.055],
+    }
+    screen = console.Console(file=io.StringIO(), width=80)
+    screen.print(report.table(summary(search=[row])))
+    assert row["layer"] in screen.file.getvalue()
+
+
 def test_drawing_leaves_matplotlib_alone(tmp_path):
     settings = dict(matplotlib.rcParams)
     report.write(tmp_path, summary(), RECORDS)

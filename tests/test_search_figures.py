@@ -41,11 +41,9 @@ def test_filters_change_when_a_round_ends():
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # The first layer is on top.
 
 
-def test_second_search_begins_with_what_the_first_left():
-    """Shares are of the filters before the first of several searches."""
-    again = {"search": [*SUMMARY["search"], row("a", 2, 1)]}
+def test_second_search_of_some_layers():
     later = [*RECORDS, {"step": 99, "filters/a": 1}]
-    drawing = search_figures.widths(again, later)
+    drawing = search_figures.widths(SUMMARY, later)
     (mesh,) = drawing.axes[0].collections
     shares = mesh.get_array().reshape(3, -1)
     # The others are not searched again, and stay as they were.

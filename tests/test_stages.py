@@ -57,10 +57,52 @@ def test_steps_go_on_from_stage_to_stage(tmp_path):
     ]
 
 
+def test_steps_of_halves_go_on_too(tmp_path):
+    phases = stages.phases(pipeline.Pipeline([Stage(8), Stage(8)]))
+    for phase, steps in zip(phases, ([3, 5], [2])):
+        halves = [{"layer": "a", "step": step} for step in steps]
+        each = record(6, halves=halves)
+        journal.append(tmp_path / phase / "records.jsonl", each)
+    found = stages.records(tmp_path, phases)
+    steps = [[half["step"] for half in each["halves"]] for each in found]
+    assert steps == [[3, 5], [8]]
+
+
+def searched(layer, before, after, moves, damage):
+    return {
+        "layer": layer,
+        "before": before,
+        "after": after,
+        "halves": len(moves) + 1,
+        "moves": moves,
+        "damage": damage,
+    }
+
+
+def test_searches_of_a_layer_are_told_together():
+    one = [searched("a", 8, 6, [[3, 2]], [0.1]), searched("b", 4, 4, [], [0.3])]
+    two = [
+        searched("a", 6, 3, [[9, 2], [12, 1]], None),
+        searched("c", 5, 5, [], None),
+    ]
+    phases = stages.phases(
+        pipeline.Pipeline([Stage(6, search=one), Stage(3, search=two)])
+    )
+    a, b, c = stages.report(phases, [])["search"]
+    assert a == {
+        "layer": "a",
+        "before": 8,
+        "after": 3,
+        "halves": 5,
+        "moves": [[3, 2], [9, 2], [12, 1]],
+        "damage": [0.1],
+    }
+    assert (b, c) == (one[1], two[1])
+
+
 def test_report_is_that_of_the_whole_run():
-    row = {"layer": "a"}
-    first = Stage(6, budget="first", search=[row], verification="first")
-    second = Stage(3, budget="second", search=[row])
+    first = Stage(6, budget="first", verification="first")
+    second = Stage(3, budget="second")
     last = Stage(3)
     phases = stages.phases(pipeline.Pipeline([first, second, last]))
     one, two, three = phases
@@ -74,7 +116,6 @@ def test_report_is_that_of_the_whole_run():
     assert (layer["channels_before"], layer["channels_after"]) == (8, 3)
     assert report["explanation"] == ["of 6"]
     assert report["budget"] == "second" and report["verification"] == "first"
-    assert report["search"] == [row, row]
     assert report["stages"] == [
         {
             "stage": "1_Stage",

@@ -39,44 +39,38 @@ OPTIMIZERS = [
 # One step by hand
 
 
-def test_momentum_and_coupled_decay_are_those_of_the_papers():
+@pytest.mark.parametrize(
+    "settings, decay, rates",
+    [
+        (
+            {"weight_decay": 0.01, "exclude_from_weight_decay": ("bias",)},
+            0.01,
+            (0.1, 0.1),
+        ),
+        # The last factor that is found counts.
+        ({"learning_rate_factors": {".*": 0.5, "bias": 2.0}}, 0, (0.05, 0.2)),
+    ],
+)
+def test_momentum_decay_and_factors_are_those_of_the_papers(
+    settings, decay, rates
+):
     model = vectors.dense(2)
     targets = np.ones((11, 2), "float32")
-    trainer = training.Trainer(
-        keras.optimizers.SGD(0.1, momentum=0.9),
-        weight_decay=0.01,
-        exclude_from_weight_decay=("bias",),
-    )
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    trainer = training.Trainer(optimizer, **settings)
     trainer.build(model)
     kernel, bias = model.get_weights()
     velocity = [0.0, 0.0]
     for _ in range(3):
         gradients = vectors.error_step(kernel, bias, vectors.INPUTS, targets)
-        gradients = [gradients[0] + 0.01 * kernel, gradients[1]]
+        gradients = [gradients[0] + decay * kernel, gradients[1]]
         velocity = [
             0.9 * v + g for v, g in zip(velocity, gradients, strict=True)
         ]
-        kernel, bias = kernel - 0.1 * velocity[0], bias - 0.1 * velocity[1]
-        trainer.step(model, vectors.squared_error, vectors.INPUTS, targets)
-    vectors.assert_all_close(model.get_weights(), [kernel, bias], rtol=1e-5)
-
-
-def test_learning_rates_are_multiplied_by_the_last_factor_found():
-    model = vectors.dense(2)
-    targets = np.ones((11, 2), "float32")
-    trainer = training.Trainer(
-        keras.optimizers.SGD(0.1, momentum=0.9),
-        learning_rate_factors={".*": 0.5, "bias": 2.0},
-    )
-    trainer.build(model)
-    kernel, bias = model.get_weights()
-    velocity = [0.0, 0.0]
-    for _ in range(3):
-        gradients = vectors.error_step(kernel, bias, vectors.INPUTS, targets)
-        velocity = [
-            0.9 * v + g for v, g in zip(velocity, gradients, strict=True)
-        ]
-        kernel, bias = kernel - 0.05 * velocity[0], bias - 0.2 * velocity[1]
+        kernel, bias = (
+            x - rate * v
+            for x, rate, v in zip((kernel, bias), rates, velocity, strict=True)
+        )
         trainer.step(model, vectors.squared_error, vectors.INPUTS, targets)
     vectors.assert_all_close(model.get_weights(), [kernel, bias], rtol=1e-5)
 

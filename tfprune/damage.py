@@ -5,40 +5,16 @@ squared change as a share of the squared output (Ding et al., 2019, Approximated
 Oracle Filter Pruning, section 3.2).
 """
 
-import collections
-from typing import NamedTuple
-
 import keras
 from keras import tree
 import numpy as np
 import tensorflow as tf
 
-from tfprune import masking
 from tfprune import program
+from tfprune import targets
 from tfprune.layers import head_mask
-from tfprune.rules import base
-
 
 EPSILON = 1e-12  # The output of a dead layer is 0.
-
-
-class Target(NamedTuple):
-    """Units that lie in the same places, and the calls that tell their damage.
-
-    Attributes:
-        name: The layer that they are listed under.
-        units: int, [units].
-        gates: {path: the units of the mask there, an array of its shape}.
-        carriers: The `Call`s that pass the units on, in order.
-        scorers: For each layer that reads the units and returns others, its
-            `Call` and those that normalise or rectify its output, a list.
-    """
-
-    name: str
-    units: np.ndarray
-    gates: dict
-    carriers: list
-    scorers: list
 
 
 class Damage:
@@ -60,12 +36,7 @@ class Damage:
     def __init__(self, masked, graph):
         self._masked = masked
         self._program = program.program(masked)
-        calls = list(_with_nodes(self._program, graph))
-        follower = _followers(self._program)
-        found = [
-            _target(name, graph.groups.members(group), graph, calls, follower)
-            for group, name in graph.group_names.items()
-        ]
+        found = targets.find(self._program, graph)
         self.targets = [x for x in found if x.scorers and len(x.units) > 1]
 
     def ablating(self, kept):
@@ -208,98 +179,3 @@ def _ablate(target, values, seeds, kept):
             changes.append(tf.nn.l2_loss(old - new))
             sizes.append(tf.nn.l2_loss(old))
     return tf.add_n(changes), tf.add_n(sizes)
-
-
-def _target(name, units, graph, calls, follower):
-    """Returns the `Target` of some units.
-
-    Args:
-        name: As in `Target`.
-        units: The same.
-        graph: The `ChannelGraph`.
-        calls: Pairs of a `Call` of the masked model and its `Node`.
-        follower: {id of a call: the one that goes on with its channels}.
-    """
-    gates = {
-        path: gate.units
-        for path, gate in graph.gates.items()
-        if np.isin(gate.units, units).any()
-    }
-    carriers, scorers, changed = [], [], set()
-    for call, node in calls:
-        masks = call.path in gates
-        changes = not changed.isdisjoint(map(id, call.inputs))
-        carries = any(np.isin(array, units).any() for array in node.outputs)
-        mixes = not masking.follows(call.layer) and _mixes(node, units)
-        if changes and mixes or (changes or masks) and not carries:
-            chain = [call]
-            while id(chain[-1]) in follower:
-                chain.append(follower[id(chain[-1])])
-            scorers.append(chain)
-        if carries and (masks or changes and not mixes):
-            carriers.append(call)
-            changed.update(map(id, call.outputs))
-    return Target(name, units, gates, carriers, scorers)
-
-
-def _mixes(node, units):
-    """Whether a kernel reads some units, and writes them as well."""
-    return any(
-        sum(x is not None and np.isin(x, units).any() for x in axes) > 1
-        for axes in node.axes.values()
-    )
-
-
-def _with_nodes(code, graph):
-    """Yields the calls of a masked model, each with its `Node`.
-
-    That of a mask which follows a layer is the node of the layer.
-
-    Args:
-        code: The `Program` of the masked model.
-        graph: The `ChannelGraph` of the model it was made from.
-    """
-    nodes = {
-        (call.path, *map(id, call.inputs)): (node, call)
-        for node, call in zip(graph.nodes, graph.program.calls, strict=True)
-    }
-    # By `id` of a tensor of the masked model: that of the other, and its node.
-    twins = dict(zip(map(id, code.inputs), map(id, graph.program.inputs)))
-    made_by = {}
-    for call in code.calls:
-        before = [twins[id(x)] for x in call.inputs]
-        if masking.follows(call.layer):
-            node, outputs = made_by[before[0]], before
-        else:
-            node, twin = nodes[call.path, *before]
-            outputs = list(map(id, twin.outputs))
-        twins.update(zip(map(id, call.outputs), outputs))
-        made_by.update(dict.fromkeys(outputs, node))
-        yield call, node
-
-
-def _followers(code):
-    """Returns {id of a call: the only one that reads what it returns}.
-
-    Only those count that leave the shape as it is and mix no channels.
-    """
-    readers = collections.defaultdict(list)
-    for call in code.calls:
-        for tensor in call.inputs:
-            readers[id(tensor)].append(call)
-    for tensor in tree.flatten(code.outputs):
-        readers[id(tensor)].append(None)
-    return {
-        id(call): readers[id(call.outputs[0])][0]
-        for call in code.calls
-        if _goes_on(call, readers[id(call.outputs[0])])
-    }
-
-
-def _goes_on(call, readers):
-    if len(call.outputs) > 1 or len(readers) != 1 or readers[0] is None:
-        return False
-    (reader,) = readers
-    rule = base.rule_for(masking.unwrapped(reader.layer))
-    alike = reader.outputs[0].shape == call.outputs[0].shape
-    return rule.pointwise and not rule.kernels and alike

@@ -1,10 +1,8 @@
 """The places in a model where masks sit."""
 
-import collections
 from typing import NamedTuple
 
 import keras
-from keras import tree
 
 from tfprune.rules import base
 from tfprune.rules import nodes as nodes_lib
@@ -30,7 +28,7 @@ class Gate(NamedTuple):
         return self.node.inside if self.inside else self.node.outputs[0]
 
 
-def find(program, nodes, prunable):
+def find(code, nodes, prunable):
     """Returns the `Gate`s by their paths: all masks that prunable units need.
 
     A layer that makes a masked channel non-zero needs a mask after it, unless
@@ -38,11 +36,11 @@ def find(program, nodes, prunable):
     convolution and its batch normalisation share the latter's.
 
     Args:
-        program: The `Program` of a model.
+        code: The `Program` of a model.
         nodes: A `Node` for each of its calls.
         prunable: bool, [num_units].
     """
-    followers = _followers(program, nodes)
+    followers = _followers(code, nodes)
     gates = {}
 
     def add(*gate):
@@ -63,21 +61,18 @@ def find(program, nodes, prunable):
     return gates
 
 
-def _followers(program, nodes):
-    """Returns the one reader that passes channels on as they are, or None."""
-    readers = collections.defaultdict(list)
-    for node, call in zip(nodes, program.calls):
-        for tensor in call.inputs:
-            readers[id(tensor)].append(node)
-    for tensor in tree.flatten(program.outputs):
-        readers[id(tensor)].append(None)
+def _followers(code, nodes):
+    """Returns {id of a node: that which passes its channels on, or None}."""
+    readers = code.readers()
+    node_of = {id(call): node for call, node in zip(code.calls, nodes)}
     return {
-        id(node): _follower(readers[id(call.outputs[0])])
-        for node, call in zip(nodes, program.calls)
+        id(node): node_of.get(id(_follower(readers[id(call.outputs[0])])))
+        for call, node in zip(code.calls, nodes)
     }
 
 
 def _follower(readers):
+    """Returns the one reader that passes channels on as they are, or None."""
     if len(readers) != 1 or readers[0] is None:
         return None
     rule = base.rule_for(readers[0].layer)

@@ -18,7 +18,7 @@ def append(path, record):
 
     Args:
         path: File; made if it does not exist.
-        record: {name: number or text} of one round.
+        record: dict of one round, of what `plain` knows.
 
     Raises:
         TypeError: If a value is of no type of JSON.

@@ -35,6 +35,23 @@ def most(graph, max_units):
     return _of_sets(graph, min, 1.0, max_units=max_units)
 
 
+def spare(graph, limits, keep, units):
+    """Returns how many of some units may go.
+
+    Args:
+        graph: A `ChannelGraph`.
+        limits: Those of `least`.
+        keep: bool, [num_units], which units are alive.
+        units: Those of one target, int array.
+    """
+    left = (
+        int(keep[each].sum() - limit)
+        for each, limit in zip(graph.unit_sets, limits, strict=True)
+        if np.isin(units, each).any()
+    )
+    return max(0, min(left))
+
+
 def check(**arguments):
     """Raises an error if an argument is no number of units, or dict of them.
 

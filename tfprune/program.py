@@ -1,5 +1,6 @@
 """A Keras model as the list of its calls, nested models unrolled."""
 
+import collections
 from typing import NamedTuple
 
 import keras
@@ -29,6 +30,19 @@ class Program(NamedTuple):
     input_names: list  # of their layers
     outputs: object  # one `KerasTensor`, or a nest as the model returns it
     calls: list  # of `Call`
+
+    def readers(self):
+        """Returns the calls that read each tensor, {`id` of it: list}.
+
+        None is among them if the model returns the tensor.
+        """
+        found = collections.defaultdict(list)
+        for call in self.calls:
+            for tensor in call.inputs:
+                found[id(tensor)].append(call)
+        for tensor in tree.flatten(self.outputs):
+            found[id(tensor)].append(None)
+        return found
 
 
 def program(model):

@@ -19,7 +19,6 @@ from tfprune import search_figures
 from tfprune import sections
 
 
-
 def versions():
     """Returns the versions and the machine that a result depends on."""
     return {
@@ -148,9 +147,14 @@ def _sections(summary):
 
 def _rich(section):
     grid = rich_table.Table()
+    first, *_ = section.titles
     for title in section.titles:
         right = title in section.numbers
-        grid.add_column(title, justify="right" if right else "left")
+        grid.add_column(
+            title,
+            justify="right" if right else "left",
+            no_wrap=title == first,  # Else names of layers are cut off.
+        )
     for row in section.rows:
         grid.add_row(*map(rich_text.Text, row))
     return grid

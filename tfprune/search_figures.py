@@ -21,7 +21,7 @@ def widths(summary, records):
     known = [r for r in records if any(key in r for key in names.values())]
     if not known:
         return None
-    most = {row["layer"]: row["before"] for row in reversed(rows)}
+    most = {row["layer"]: row["before"] for row in rows}
     steps = [0, *(record["step"] for record in known)]
     steps.append(1.03 * steps[-1])  # What is left in the end is seen, too.
     shares = [_shares(known, key, most[name]) for name, key in names.items()]

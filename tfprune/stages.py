@@ -23,6 +23,8 @@ def phases(method):
 def records(folder, phases):
     """Returns the records of all stages, whose steps go on from each other.
 
+    So do those of the `halves` of a search.
+
     Args:
         folder: That of the run.
         phases: As of the function.
@@ -30,10 +32,7 @@ def records(folder, phases):
     found, before = [], 0
     for phase in phases:
         own = journal.read(pathlib.Path(folder, phase, rounds.RECORDS))
-        found += [
-            {**each, "stage": phase, "step": before + each["step"]}
-            for each in own
-        ]
+        found += [{**_later(each, before), "stage": phase} for each in own]
         before = found[-1]["step"] if found else 0
     return found
 
@@ -47,7 +46,7 @@ def report(phases, records):
 
     Returns:
         dict as of `Method.report`: layers from before the first stage to after
-        the last one; the searches of all; and of all else what the last stage
+        the last one, those of `search` too; and of all else what the last stage
         says that tells it, but for the explanation, which is that of the first.
         With several stages, also `stages`, as for `report.write`.
     """
@@ -63,10 +62,37 @@ def report(phases, records):
     ]
     whole = {name: value for each in reports for name, value in each.items()}
     if "search" in whole:
-        whole["search"] = sum((x.get("search", []) for x in reports), [])
+        searches = [row for x in reports for row in x.get("search", ())]
+        whole["search"] = list(_joined(searches).values())
     if len(phases) > 1:
         whole["stages"] = list(_ends(phases, records))
     return {**whole, "layers": layers, "explanation": first["explanation"]}
+
+
+def _later(record, steps):
+    """Returns a record of a round with more steps before it."""
+    later = {**record, "step": steps + record["step"]}
+    if "halves" in record:
+        later["halves"] = [_later(half, steps) for half in record["halves"]]
+    return later
+
+
+def _joined(searches):
+    """Returns {layer: what all searches of it, in order, found together}."""
+    found = {}
+    for row in searches:
+        first = found.get(row["layer"])
+        if first is not None:
+            row = {
+                "layer": row["layer"],
+                "before": first["before"],
+                "after": row["after"],
+                "halves": first["halves"] + row["halves"],
+                "moves": first["moves"] + row["moves"],
+                "damage": row["damage"] or first["damage"],
+            }
+        found[row["layer"]] = row
+    return found
 
 
 def _ends(phases, records):

@@ -1,6 +1,5 @@
 """Tests for tfprune.data.images, and what all sets refuse."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf

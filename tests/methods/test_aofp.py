@@ -54,12 +54,12 @@ def halves(records):
 def targets(model, frozen):
     graph = tracing.trace(model, frozen)
     masked = masking.mask_model(model, graph)
-    return graph, damage.Damage(masked, graph).targets
+    return damage.Damage(masked, graph).targets
 
 
 def test_searches_of_vgg16_start_as_published():
-    graph, found = targets(models.vgg16(width=0.05), ["dense1"])
-    places = aofp.places(graph, found)
+    found = targets(models.vgg16(width=0.05), ["dense1"])
+    places = [target.place for target in found]
     assert places == list(range(13))
     starts = halving.starts(places, half_steps=1000, warmup=500)
     assert starts[:2] == [500, 576] and starts[-1] == 1412
@@ -67,8 +67,8 @@ def test_searches_of_vgg16_start_as_published():
 
 def test_searches_of_resnet56_start_as_published():
     model = models.resnet56("projection", width=0.25)
-    graph, found = targets(model, ["*_add"])
-    places = aofp.places(graph, found)
+    found = targets(model, ["*_add"])
+    places = [target.place for target in found]
     published = [*range(1, 18, 2), *range(20, 37, 2), *range(39, 56, 2)]
     assert len(places) == len(published) == 27
     # Ours counts a projection after the layers beside it.

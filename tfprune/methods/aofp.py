@@ -1,7 +1,6 @@
 """Approximated Oracle Filter Pruning (Ding et al., ICML 2019)."""
 
 from absl import logging
-import numpy as np
 import tensorflow as tf
 
 from tfprune import budgets
@@ -14,7 +13,6 @@ from tfprune import replicas
 from tfprune import tracing
 from tfprune import training
 from tfprune.methods import masked
-from tfprune.rules import base as rules_base
 
 
 class AOFP(masked.Masked):
@@ -34,7 +32,8 @@ class AOFP(masked.Masked):
 
     A layer here is a group of units: what a filter is tied to, as through a
     depthwise convolution, goes with it, and several next layers share a T,
-    the ratio of the sums over all of them. Unlike in the paper, moving
+    the ratio of the sums over all of them. One that has a single filter, or
+    that no other layer reads, stays as it is. Unlike in the paper, moving
     statistics of batch normalisation are those of the base path alone.
 
     Args:
@@ -120,7 +119,7 @@ class AOFP(masked.Masked):
                 f"another that reads them. Received: {model.name!r} without; "
                 "`tfprune.explain(model)` tells why channels stay."
             )
-        first = min(self._starts(graph, damage.targets)) + self.half_steps
+        first = min(self._starts(damage.targets)) + self.half_steps
         if first >= self.steps:
             raise ValueError(
                 "`steps` must reach beyond the first half of a search. "
@@ -140,13 +139,13 @@ class AOFP(masked.Masked):
     def start(self, model, dataset, loss_fn, original=None):
         super().start(model, dataset, loss_fn, original)
         self._least = limits.least(self.graph, self.min_units)
-        self._damage = damage_lib.Damage(self.masked, self.graph)
+        self._damage = damage_lib.Damage(self.model, self.graph)
         self.targets = self._damage.targets
         self._kept = tf.Variable(tf.ones([self.graph.num_units]))
         self._halving = halving.Halving(
             [target.units for target in self.targets],
             self.graph.num_units,
-            self._starts(self.graph, self.targets),
+            self._starts(self.targets),
             self.half_steps,
             self.seed,
         )
@@ -161,7 +160,7 @@ class AOFP(masked.Masked):
 
     @property
     def done(self):
-        return self.loop.done >= self.steps or self._is_met(self.keep)
+        return super().done or self._is_met(self.keep)
 
     def step(self):
         before = keep = self.keep
@@ -198,10 +197,10 @@ class AOFP(masked.Masked):
         ]
         return {**super().report(), "search": search}
 
-    def _starts(self, graph, targets):
+    def _starts(self, targets):
         """Returns the step in which the search of each target begins."""
-        numbers = places(graph, targets)
-        return halving.starts(numbers, self.half_steps, self.warmup)
+        places = [target.place for target in targets]
+        return halving.starts(places, self.half_steps, self.warmup)
 
     def _is_met(self, keep):
         return self.selector.amount(keep) <= self.selector.target
@@ -267,13 +266,7 @@ class AOFP(masked.Masked):
         self._halving.search(number, units if spare else units[:0], step)
 
     def _spare(self, target, keep):
-        """Returns how many units of a target may go."""
-        spare = min(
-            int(keep[units].sum() - least)
-            for units, least in zip(self.graph.unit_sets, self._least)
-            if np.isin(target.units, units).any()
-        )
-        return max(0, spare)
+        return limits.spare(self.graph, self._least, keep, target.units)
 
     def _enough(self, keep, units):
         """Returns as many of some units, the first, as meet the budget."""
@@ -283,17 +276,3 @@ class AOFP(masked.Masked):
                 return units[:count]
             trial[unit] = False
         return units
-
-
-def places(graph, targets):
-    """Returns how many layers with a kernel are before that of each target.
-
-    Args:
-        graph: The `ChannelGraph`.
-        targets: Those of a `Damage`.
-    """
-    kernels, before = 0, {}
-    for node in graph.node_of.values():
-        before.update(dict.fromkeys(node.arrays, kernels))
-        kernels += bool(rules_base.rule_for(node.layer).kernels)
-    return [before[graph.owners[target.units[0]]] for target in targets]

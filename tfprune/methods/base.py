@@ -73,9 +73,10 @@ class Method:
         """Does one round.
 
         Returns:
-            A record, a flat dict with at least `step`, `phase`, `loss`,
-            `units`, `params`, `macs` and `pruned`, the number of units that
-            went in this round.
+            A record, a dict with at least `step`, `phase`, `loss`, `units`,
+            `params`, `macs` and `pruned`, the number of units that went in
+            this round. That of a search also has `halves`, a list of dicts
+            that tell what became of each, with its `step`.
 
         Raises:
             FloatingPointError: If a loss is not finite.

@@ -108,7 +108,7 @@ class Iterative(masked.Masked):
     def start(self, model, dataset, loss_fn, original=None):
         super().start(model, dataset, loss_fn, original)
         self._scorer = scoring.Scorer(
-            self.masked, self.graph, self.criterion, loss_fn
+            self.model, self.graph, self.criterion, loss_fn
         )
         self._summed = tf.Variable(tf.zeros([self.graph.num_units]))
         self._count = tf.Variable(0, dtype=tf.int64)
@@ -120,10 +120,6 @@ class Iterative(masked.Masked):
     @property
     def variables(self):
         return [self._summed, self._count]
-
-    @property
-    def done(self):
-        return self.loop.done >= self.steps
 
     def step(self):
         start, steps = self.progress
@@ -150,7 +146,7 @@ class Iterative(masked.Masked):
 
     def _update_and_score(self, inputs, labels):
         found, update = self.trainer.step(
-            self.masked,
+            self.model,
             self.loss_fn,
             inputs,
             labels,

@@ -3,27 +3,21 @@
 import numpy as np
 
 from tfprune import compaction
-from tfprune import costs
-from tfprune import loops
 from tfprune import masking
 from tfprune import rankings
-from tfprune import replicas
 from tfprune import runs
 from tfprune import selection
 from tfprune import slots
 from tfprune import tracing
 from tfprune import verification
-from tfprune.methods import base
+from tfprune.methods import trained
 
 
-class Masked(base.Method):
+class Masked(trained.Trained):
     """Trains a masked copy of a model, and compacts it in the end.
 
-    Subclasses have `budget`, `trainer`, `steps`, `min_units` and `frozen`, and
-    fill in `trial`, `functions`, `variables`, `done` and `step`.
-
-    Attributes:
-        graph: The `ChannelGraph` of the model, from `start` on.
+    Subclasses have a `budget`, `min_units` and `frozen`, too, and fill in
+    `trial` and `step`.
     """
 
     ranking = staticmethod(rankings.global_ranking)
@@ -43,16 +37,6 @@ class Masked(base.Method):
         """
         raise NotImplementedError(f"{type(self).__name__} needs `trial`.")
 
-    @property
-    def functions(self):
-        """The functions of the training steps, as for a `Loop`."""
-        return (self.update,)
-
-    @property
-    def variables(self):
-        """What changes besides the model and its training, a list."""
-        return []
-
     def trace(self, model):
         """Returns the `ChannelGraph` of what may be pruned."""
         return tracing.trace(model, self.frozen)
@@ -67,47 +51,24 @@ class Masked(base.Method):
         masked = masking.mask_model(model, graph)
         self.trainer.check(masked)
         slots.check(self.trainer.optimizer)
-        # Tracing computes nothing, and finds what cannot be learnt or scored.
-        _, trial = replicas.distribute(
-            dataset, self.trial(masked, graph, loss_fn)
-        )
-        trial.get_concrete_function()
+        self.try_out(dataset, self.trial(masked, graph, loss_fn))
         # The end of the run, at a mask that takes of every layer.
         runs.outside_strategy(compaction.compact, model, graph, graph.thinned())
 
     def start(self, model, dataset, loss_fn, original=None):
-        self.graph = self.trace(model)
+        graph = self.trace(model)
         later = original is not None and original is not model
         self.selector = self._selector_of(
-            self.graph, self.trace(original) if later else None
+            graph, self.trace(original) if later else None
         )
-        self._meter = costs.Meter(self.graph)
-        self.masked = masking.mask_model(model, self.graph)
-        verification.Proof(self.masked).verify_copy(model)
-        self.trainer.build(self.masked, teacher=original if later else model)
-        self.loss_fn = loss_fn
-        self.loop = loops.Loop(dataset, *self.functions)
-
-    @property
-    def state(self):
-        return {
-            "model": [x.value for x in self.masked.variables],
-            "trainer": [x.value for x in self.trainer.variables],
-            "method": [self.loop.steps, *self.variables],
-        }
-
-    @property
-    def model(self):
-        return self.masked
-
-    @property
-    def progress(self):
-        return self.loop.done, self.steps
+        masked = masking.mask_model(model, graph)
+        verification.Proof(masked).verify_copy(model)
+        self.begin(masked, graph, dataset, loss_fn, original or model)
 
     @property
     def keep(self):
         """Which units are alive, bool [num_units]."""
-        return masking.get_mask(self.masked, self.graph)
+        return masking.get_mask(self.model, self.graph)
 
     def prune(self, keep):
         """Masks all units but those to keep.
@@ -115,49 +76,21 @@ class Masked(base.Method):
         Args:
             keep: bool, [num_units].
         """
-        masking.set_mask(self.masked, self.graph, keep)
+        masking.set_mask(self.model, self.graph, keep)
         self.trainer.mask_slots(
-            masking.variable_masks(self.masked, self.graph, keep)
+            masking.variable_masks(self.model, self.graph, keep)
         )
-
-    def update(self, inputs, labels):
-        """Does a training step in replica context; finds nothing else."""
-        _, update = self.trainer.step(
-            self.masked, self.loss_fn, inputs, labels
-        )
-        return update, None
-
-    def record(self, phase, losses, before):
-        """Returns the record of a round.
-
-        Args:
-            phase: Its name.
-            losses: Those of its steps.
-            before: What was alive before it, bool [num_units].
-        """
-        keep = self.keep
-        return {
-            "step": self.loop.done,
-            "phase": phase,
-            "loss": float(np.mean(losses)),
-            "learning_rate": self.trainer.learning_rate,
-            "units": int((keep & self.graph.prunable).sum()),
-            **self._meter(keep)._asdict(),
-            "pruned": int(before.sum() - keep.sum()),
-        }
 
     def finish(self):
-        proof = verification.Proof(self.masked, self.loop.inputs())
+        proof = verification.Proof(self.model, self.loop.inputs())
         small, self._verified = compaction.proven(proof)
         return small
 
     def report(self, records=()):
-        keep = self.keep
         return {
+            **super().report(records),
             "verification": self._verified,
-            "layers": self.graph.widths(keep),
-            "explanation": [row._asdict() for row in self.graph.explain()],
-            "budget": runs.outside_strategy(self.selector.report, keep),
+            "budget": runs.outside_strategy(self.selector.report, self.keep),
         }
 
     def _selector_of(self, graph, original=None):

@@ -7,6 +7,9 @@ from tfprune.methods import base
 class Pipeline(base.Method):
     """Stages, each of which goes on with the model that the one before left.
 
+    A fraction in a budget is of the model that the first began with; one in
+    `min_units`, of the layers as the stage finds them.
+
     Args:
         stages: `Method`s in their order, one or more, each with a trainer and
             an optimizer of its own.

@@ -1,0 +1,57 @@
+"""Tests for tfprune.targets."""
+
+import keras
+from keras import layers
+
+from tfprune import masking
+from tfprune import models
+from tfprune import program
+from tfprune import targets
+from tfprune import tracing
+
+
+def found(model, **kwargs):
+    """Returns {name: `Target`} of a model."""
+    graph = tracing.trace(model, **kwargs)
+    code = program.program(masking.mask_model(model, graph))
+    return {target.name: target for target in targets.find(code, graph)}
+
+
+def scorers(target):
+    return [[call.path for call in chain] for chain in target.scorers]
+
+
+def test_convolution_is_scored_by_the_next_after_its_rectifier():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, use_bias=False, name="first")(inputs)
+    x = layers.ReLU(name="relu1")(layers.BatchNormalization(name="bn1")(x))
+    x = layers.Conv2D(6, 3, use_bias=False, name="second")(x)
+    x = layers.ReLU(name="relu2")(layers.BatchNormalization(name="bn2")(x))
+    outputs = layers.Dense(3, name="last")(layers.Flatten()(x))
+    model = keras.Model(inputs, outputs)
+    first, second = found(model).values()
+    assert [*first.gates] == ["bn1"]
+    assert [call.path for call in first.carriers] == ["bn1", "relu1"]
+    assert scorers(first) == [["second", "bn2", "relu2"]]
+    assert (first.place, second.place) == (0, 1)
+    assert scorers(second) == [["last"]]
+
+
+def test_stream_is_one_target_of_all_its_readers():
+    model = models.resnet20(width=0.25)
+    stem = found(model)["conv1"]
+    assert len(stem.units) == 4 and stem.place == 0
+    readers = [chain[0] for chain in scorers(stem)]
+    inside = [f"block1_{n}_conv1" for n in (1, 2, 3)]
+    assert readers[:3] == inside
+    assert "conv1" not in found(model, streams=False)
+
+
+def test_all_that_read_units_score_them():
+    inputs = keras.Input((4,))
+    x = layers.Dense(5, name="read")(inputs)
+    other = layers.Dense(6, name="other")(x)
+    y = layers.Dense(2, name="out")(x)
+    total = keras.ops.sum(other, axis=-1, keepdims=True)
+    model = keras.Model(inputs, y + total)
+    assert scorers(found(model)["read"]) == [["other"], ["out"]]
