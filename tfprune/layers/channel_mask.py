@@ -34,8 +34,8 @@ class ChannelMask(keras.layers.Wrapper):
             name="mask",
         )
 
-    def call(self, inputs, training=None, mask=None):
-        return self.masked(self.layer(inputs, **self.accepted({"mask": mask})))
+    def call(self, inputs, training=None, **kwargs):
+        return self.masked(self.layer(inputs, **self.accepted(kwargs)))
 
     def masked(self, outputs):
         """Returns outputs that are masked, and listened to."""
@@ -53,9 +53,8 @@ class ChannelMask(keras.layers.Wrapper):
     def compute_mask(self, inputs, mask=None):
         return self.layer.compute_mask(inputs, mask)
 
-    def compute_output_spec(self, inputs, training=None, mask=None):
-        kwargs = self.accepted({"mask": mask})
-        return self.layer.compute_output_spec(inputs, **kwargs)
+    def compute_output_spec(self, inputs, training=None, **kwargs):
+        return self.layer.compute_output_spec(inputs, **self.accepted(kwargs))
 
     def get_config(self):
         return {**super().get_config(), "mask_shape": self.mask_shape}
