@@ -391,6 +391,17 @@ def test_own_losses_of_a_model_are_those_of_the_base_path():
     )
 
 
+@pytest.mark.parametrize("shape", [(5, 4, 4), (5, 4, 4, 1, 1)])
+def test_batches_may_lack_the_last_axis_or_have_one_more(shape):
+    inputs = keras.Input((4, 4, 1))
+    x = layers.Conv2D(6, 3, name="first")(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    images = RNG.normal(size=(5, 4, 4, 1)).astype("float32")
+    drop = {"first": [0, 2, 3]}
+    expected = measured(model, images, drop)
+    assert measured(model, images.reshape(shape), drop) == expected
+
+
 def test_small_groups_have_no_target():
     inputs = keras.Input((3,))
     x = layers.Dense(1, name="single")(inputs)

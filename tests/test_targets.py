@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers
+import pytest
 
 from tfprune import masking
 from tfprune import models
@@ -45,6 +46,30 @@ def test_stream_is_one_target_of_all_its_readers():
     inside = [f"block1_{n}_conv1" for n in (1, 2, 3)]
     assert readers[:3] == inside
     assert "conv1" not in found(model, streams=False)
+
+
+def test_attention_that_reads_and_writes_a_stream_scores_it():
+    inputs = keras.Input((5, 4))
+    stream = layers.Dense(6, name="stem")(inputs)
+    for name in ("one", "two"):
+        attention = layers.MultiHeadAttention(2, 3, name=name)
+        stream = stream + attention(stream, stream)
+    model = keras.Model(inputs, layers.Dense(2, name="out")(stream))
+    first = [chain[0] for chain in scorers(found(model)["stem"])]
+    assert first == ["one", "two", "out"]
+
+
+@pytest.mark.parametrize("shared", [layers.Dense(4), layers.ReLU()])
+def test_layer_that_is_called_twice_on_one_tensor(shared):
+    inputs = keras.Input((4,))
+    x = layers.Dense(5, name="read")(inputs)
+    heads = [layers.Dense(2, name=name)(shared(x)) for name in ("a", "b")]
+    model = keras.Model(inputs, heads)
+    paths = {path for chain in scorers(found(model)["read"]) for path in chain}
+    if isinstance(shared, layers.ReLU):
+        assert paths == {"a", "b"}
+    else:
+        assert paths == {shared.name}
 
 
 def test_all_that_read_units_score_them():

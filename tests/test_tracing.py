@@ -61,10 +61,10 @@ def test_streams_are_frozen_if_asked():
     x = image()
     stem = conv(x, 3, "stem")
     inside = conv(conv(stem, 4, "a"), 3, "b")
-    y = layers.Add(name="add")([stem, inside])
+    y = layers.Add(name="sum")([stem, inside])
     alone = layers.Rescaling(2.0)(conv(y, 5, "alone") + 1.0)
     graph = traced(x, zoo.head(alone), streams=False)
-    for name in ("stem", "b", "add"):
+    for name in ("stem", "b", "sum"):
         assert reasons(graph, name) == {"residual stream": 3}
     assert not reasons(graph, "a")
     assert not reasons(graph, "alone")

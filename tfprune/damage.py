@@ -64,7 +64,7 @@ class Damage:
         code = self._program
         given = program.flat_inputs(self._masked, inputs)
         values = {
-            id(tensor): keras.ops.convert_to_tensor(value, tensor.dtype)
+            id(tensor): program.as_given(tensor, value)
             for tensor, value in zip(code.inputs, given, strict=True)
         }
         seeds = {}  # by `id` of an output

@@ -103,15 +103,18 @@ class ChannelGraph:
 
     @functools.cached_property
     def group_names(self):
-        """{group: its first layer, and a number if that has several}."""
+        """{group: its first layer, and a number if others come before it}.
+
+        Frozen ones count, too, so that names stay when a group freezes.
+        """
         names, counts = {}, collections.Counter()
         for unit, owner in self.owners.items():
             group = self.groups.of_unit[unit]
-            if self.prunable[unit] and group not in names:
+            if group not in names:
                 counts[owner] += 1
                 number = f" #{counts[owner]}" if counts[owner] > 1 else ""
                 names[group] = f"{owner}{number}"
-        return names
+        return {x: name for x, name in names.items() if self.groups.prunable[x]}
 
     @functools.cached_property
     def edges(self):

@@ -121,6 +121,23 @@ def input_like(tensor, shape):
     return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=tensor.name)
 
 
+def as_given(tensor, value):
+    """Returns a value with the rank of a model's input, as Keras makes it.
+
+    Args:
+        tensor: The symbolic input.
+        value: What it is given; a last axis of length 1 may be too much, or
+            may lack.
+    """
+    value = keras.ops.convert_to_tensor(value, tensor.dtype)
+    more = len(value.shape) - len(tensor.shape)
+    if more == 1 and value.shape[-1] == 1:
+        return keras.ops.squeeze(value, -1)
+    if more == -1 and tensor.shape[-1] == 1:
+        return keras.ops.expand_dims(value, -1)
+    return value
+
+
 def nested_inputs(model, args, kwargs):
     """Returns what a nested model is called with, as `flat_inputs` does.
 

@@ -46,8 +46,9 @@ def report(phases, records):
 
     Returns:
         dict as of `Method.report`: layers from before the first stage to after
-        the last one, those of `search` too; and of all else what the last stage
-        says that tells it, but for the explanation, which is that of the first.
+        the last one; those of `search` from before the first search to after
+        the last one; and of all else what the last stage says that tells it,
+        but for the explanation, which is that of the first.
         With several stages, also `stages`, as for `report.write`.
     """
     reports = [

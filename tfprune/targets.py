@@ -1,5 +1,6 @@
 """The groups of units that can be ablated, and the layers that tell of it."""
 
+import collections
 from typing import NamedTuple
 
 import numpy as np
@@ -86,11 +87,10 @@ def _place(name, graph):
 
 
 def _mixes(node, units):
-    """Whether a kernel reads some units, and writes them as well."""
-    return any(
-        sum(x is not None and np.isin(x, units).any() for x in axes) > 1
-        for axes in node.axes.values()
-    )
+    """Whether the kernels of a layer read some units, and write them too."""
+    kernels = base.rule_for(node.layer).kernels
+    axes = [x for name in kernels for x in node.axes.get(name, ())]
+    return sum(x is not None and np.isin(x, units).any() for x in axes) > 1
 
 
 def _with_nodes(code, graph):
@@ -102,10 +102,9 @@ def _with_nodes(code, graph):
         code: The `Program` of the masked model.
         graph: The `ChannelGraph` of the model it was made from.
     """
-    nodes = {
-        (call.path, *map(id, call.inputs)): (node, call)
-        for node, call in zip(graph.nodes, graph.program.calls, strict=True)
-    }
+    nodes = collections.defaultdict(collections.deque)
+    for node, call in zip(graph.nodes, graph.program.calls, strict=True):
+        nodes[call.path, *map(id, call.inputs)].append((node, call))
     # By `id` of a tensor of the masked model: that of the other, and its node.
     twins = dict(zip(map(id, code.inputs), map(id, graph.program.inputs)))
     made_by = {}
@@ -114,7 +113,7 @@ def _with_nodes(code, graph):
         if masking.follows(call.layer):
             node, outputs = made_by[before[0]], before
         else:
-            node, twin = nodes[call.path, *before]
+            node, twin = nodes[call.path, *before].popleft()
             outputs = list(map(id, twin.outputs))
         twins.update(zip(map(id, call.outputs), outputs))
         made_by.update(dict.fromkeys(outputs, node))

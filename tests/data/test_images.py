@@ -257,7 +257,7 @@ def test_bad_arguments_are_told_before_anything_is_read(build):
 @pytest.mark.parametrize("validation", [-1, 20])
 def test_validation_out_of_range(cifar10, validation):
     with pytest.raises(
-        ValueError, match=rf"in \[0, 20\) for the train .*={validation}"
+        ValueError, match=rf"int in \[0, 20\) for the train .*={validation}"
     ):
         cifar10(validation=validation)
 

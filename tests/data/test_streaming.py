@@ -187,6 +187,8 @@ def test_preprocesses_as_the_model_asks(imagenet):
 
 
 def test_bad_arguments(imagenet):
+    with pytest.raises(ValueError, match="`validation` must be .*=True"):
+        imagenet(validation=True)
     with pytest.raises(ValueError, match="`shuffle` must be .*shuffle=True"):
         imagenet(shuffle=True)
     with pytest.raises(ValueError, match="`image_size` must .*image_size=0"):

@@ -378,6 +378,9 @@ def test_search_that_need_not_begin():
     "settings, message",
     [
         ({"threshold": 0.0}, "`threshold` must be a number .*: threshold=0.0"),
+        ({"threshold": True}, "`threshold` must be .*threshold=True"),
+        ({"threshold": np.inf}, "`threshold` must be .*threshold=inf"),
+        ({"streams": "no"}, "`streams` must be True or False. .*'no'"),
         ({"threshold": "a"}, "`threshold` must be a number .*threshold='a'"),
         ({"seed": None}, "`seed` must be an int of at least 0. .*seed=None"),
         ({"seed": -1}, "`seed` must be an int of at least 0. .*seed=-1"),
@@ -411,8 +414,30 @@ def test_search_that_cannot_end_a_half_is_refused():
 
 def test_budget_that_cannot_be_met_is_refused():
     run = method(budgets.Budget(units=6), min_units=4)
-    with pytest.raises(ValueError, match="nearest reachable is 8 of 16"):
+    with pytest.raises(ValueError, match="of 6 units cannot be met: 8 stay"):
         run.check(tiny.plain(), tiny.batches(), LOSS)
+
+
+def test_budget_need_not_be_hit():
+    """The search ends below it, however far."""
+    model = tiny.plain()
+    least = costs.cost(model).macs // 10
+    run = method(budgets.Budget(macs=least), threshold=1e9, half_steps=2)
+    run.check(model, tiny.batches(), LOSS)
+    tiny.turned(started(run, model))
+    assert costs.cost(run.finish()).macs <= least
+
+
+def test_searches_that_begin_too_late_are_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: told.append(text % args)
+    )
+    run = method(steps=15, warmup=1, half_steps=10)
+    run.check(tiny.plain(), tiny.batches(), LOSS)
+    (text,) = told
+    assert "In 15 steps" in text and "half: second. The last" in text
+    assert "after 17." in text
 
 
 def test_model_without_anything_to_search_is_refused():
@@ -420,7 +445,7 @@ def test_model_without_anything_to_search_is_refused():
     x = layers.Conv2D(4, 3)(inputs)
     x = layers.LayerNormalization()(x)
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-    with pytest.raises(ValueError, match="cannot be met|must have a layer"):
+    with pytest.raises(ValueError, match="must have a layer that can lose"):
         method(budgets.Budget(macs=0.99)).check(model, tiny.batches(), LOSS)
 
 

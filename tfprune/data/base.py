@@ -74,10 +74,11 @@ def rows(builder, split, validation, test="test"):
     """
     total = builder.info.splits["train"].num_examples
     smallest = 1 if split == "validation" else 0
-    if not smallest <= validation < total:
+    fits = type(validation) is int and smallest <= validation < total
+    if not fits:
         raise ValueError(
-            f"`validation` must be in [{smallest}, {total}) for the {split} "
-            f"split. Received: validation={validation}."
+            f"`validation` must be an int in [{smallest}, {total}) for the "
+            f"{split} split. Received: validation={validation!r}."
         )
     kept = total - validation
     return {

@@ -40,8 +40,9 @@ def imagenet(
             for a model that does it itself.
         image_size: Height and width of what comes back, in pixels.
         augment: Whether to crop and flip at random.
-        shuffle: Of how many images the next one is drawn, still encoded; the
-            files are shuffled, too. 0 for the order on disk.
+        shuffle: Of how many images the next one is drawn, still encoded; if
+            there are several files, they are shuffled, too. 0 for the order
+            on disk.
         validation: Number of images at the end of the training set that are
             the validation split, and are left out of the train split.
         seed: Of order and augmentation.
@@ -49,8 +50,8 @@ def imagenet(
             `tensorflow_datasets`.
         download: Whether to prepare a set that is not in `data_dir`, from the
             archives that its page at `tensorflow_datasets` asks for.
-        name: Of a set that has the splits `train` and `validation`. Defaults to
-            `"imagenet2012"`.
+        name: Of a set of images and labels with the splits `train` and
+            `validation`. Defaults to `"imagenet2012"`.
 
     Returns:
         `tf.data.Dataset` of images, float32 [batch, image_size, image_size, 3],
@@ -100,7 +101,7 @@ def imagenet(
         .batch(batch_size)
     )
     if preprocess is not None:
-        batches = batches.map(lambda x, y: (preprocess(x), y))
+        batches = batches.map(lambda x, y: (preprocess(x), y), tf.data.AUTOTUNE)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
@@ -110,6 +111,7 @@ def _random_crop(image, seed):
         tf.shape(image),
         bounding_boxes=tf.zeros([0, 0, 4]),
         seed=seed,
+        min_object_covered=0.0,
         area_range=(0.08, 1.0),
         aspect_ratio_range=(3 / 4, 4 / 3),
         max_attempts=10,

@@ -1,6 +1,9 @@
 """Approximated Oracle Filter Pruning (Ding et al., ICML 2019)."""
 
+import math
+
 from absl import logging
+import numpy as np
 import tensorflow as tf
 
 from tfprune import budgets
@@ -44,7 +47,8 @@ class AOFP(masked.Masked):
         threshold: Damage below which filters go. Defaults to 0.01.
         half_steps: Steps of a half. Defaults to 1000.
         warmup: Steps before the first search. Those of the layers begin one
-            after another, `half_steps / layers` apart. Defaults to 500.
+            after another, `half_steps / layers searched` later for each layer
+            with a kernel before. Defaults to 500.
         streams: Whether residual streams are searched, too, all layers of one
             together. Defaults to False, as in the paper: they stay.
         min_units: As for `select`. Defaults to 1.
@@ -77,7 +81,7 @@ class AOFP(masked.Masked):
             steps=steps, half_steps=half_steps, round_steps=round_steps
         )
         limits.check(min_units=min_units)
-        if not isinstance(threshold, (int, float)) or not threshold > 0:
+        if type(threshold) not in (int, float) or not 0 < threshold < math.inf:
             raise ValueError(
                 "`threshold` must be a number above 0, a share of the squared "
                 f"output. Received: threshold={threshold!r}."
@@ -86,6 +90,10 @@ class AOFP(masked.Masked):
             raise ValueError(
                 "`warmup` must be an int from 0 to below `steps`. "
                 f"Received: warmup={warmup!r}, steps={steps}."
+            )
+        if type(streams) is not bool:
+            raise ValueError(
+                f"`streams` must be True or False. Received: {streams!r}."
             )
         if type(seed) is not int or seed < 0:
             raise ValueError(
@@ -111,22 +119,50 @@ class AOFP(masked.Masked):
     def trace(self, model):
         return tracing.trace(model, self.frozen, self.streams)
 
-    def trial(self, model, graph, loss_fn):
-        damage = damage_lib.Damage(model, graph)
-        if not damage.targets:
+    def check_budget(self, selector, masked, graph):
+        targets = damage_lib.Damage(masked, graph).targets
+        if not targets:
             raise ValueError(
                 "The model must have a layer that can lose channels, and "
-                f"another that reads them. Received: {model.name!r} without; "
+                f"another that reads them. Received: {masked.name!r} without; "
                 "`tfprune.explain(model)` tells why channels stay."
             )
-        first = min(self._starts(damage.targets)) + self.half_steps
-        if first >= self.steps:
+        keep = np.ones(graph.num_units, bool)
+        least = limits.least(graph, self.min_units)
+        for target in targets:
+            spare = limits.spare(graph, least, keep, target.units)
+            keep[target.units[:spare]] = False
+        left = selector.amount(keep)
+        if left > selector.target:
+            raise ValueError(
+                f"The budget of {selector.target:,} {selector.resource} cannot "
+                f"be met: {left:,} stay when all that is searched is gone, "
+                f"with min_units={self.min_units!r}, streams={self.streams} "
+                f"and frozen={self.frozen!r}."
+            )
+        self._check_steps(targets)
+
+    def _check_steps(self, targets):
+        ends = [start + self.half_steps + 1 for start in self._starts(targets)]
+        late = [x.name for x, end in zip(targets, ends) if end > self.steps]
+        if len(late) == len(targets):
             raise ValueError(
                 "`steps` must reach beyond the first half of a search. "
                 f"Received: steps={self.steps}, where it ends after "
-                f"{first + 1}, with warmup={self.warmup} and "
+                f"{min(ends)}, with warmup={self.warmup} and "
                 f"half_steps={self.half_steps}."
             )
+        if late:
+            logging.warning(
+                "In %d steps no search of these layers comes to the end of a "
+                "half: %s. The last one does after %d.",
+                self.steps,
+                ", ".join(late),
+                max(ends),
+            )
+
+    def trial(self, model, graph, loss_fn):
+        damage = damage_lib.Damage(model, graph)
 
         def step(inputs, labels):
             ablating = damage.ablating(tf.ones([graph.num_units]))

@@ -41,14 +41,24 @@ class Masked(trained.Trained):
         """Returns the `ChannelGraph` of what may be pruned."""
         return tracing.trace(model, self.frozen)
 
-    def check(self, model, dataset, loss_fn):
-        graph = self.trace(model)
+    def check_budget(self, selector, masked, graph):
+        """Raises a ValueError if the method cannot meet its budget.
+
+        Args:
+            selector: The `Selector` of the graph.
+            masked: As `model` for `trial`.
+            graph: As for `trial`.
+        """
         runs.outside_strategy(
-            self._selector_of(graph).select,
+            selector.select,
             1.0 + np.arange(graph.num_units),
             np.ones(graph.num_units, bool),
         )
+
+    def check(self, model, dataset, loss_fn):
+        graph = self.trace(model)
         masked = masking.mask_model(model, graph)
+        self.check_budget(self.selector_of(graph), masked, graph)
         self.trainer.check(masked)
         slots.check(self.trainer.optimizer)
         self.try_out(dataset, self.trial(masked, graph, loss_fn))
@@ -58,7 +68,7 @@ class Masked(trained.Trained):
     def start(self, model, dataset, loss_fn, original=None):
         graph = self.trace(model)
         later = original is not None and original is not model
-        self.selector = self._selector_of(
+        self.selector = self.selector_of(
             graph, self.trace(original) if later else None
         )
         masked = masking.mask_model(model, graph)
@@ -93,7 +103,7 @@ class Masked(trained.Trained):
             "budget": runs.outside_strategy(self.selector.report, self.keep),
         }
 
-    def _selector_of(self, graph, original=None):
+    def selector_of(self, graph, original=None):
         """Returns the `Selector` of a graph, which may measure models."""
         return runs.outside_strategy(
             selection.Selector,
