@@ -78,7 +78,7 @@ def measured(found, num_units, dataset):
     def ablate(inputs, unused_labels):
         ablating = found.ablating(kept)
         ablating(inputs, training=True)
-        return damage_lib.relative(ablating.change, ablating.size)
+        return ablating.damages()
 
     batches, ablate = replicas.distribute(dataset.repeat(), ablate)
     for step, batch in zip(range(STEPS.value), batches):

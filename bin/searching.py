@@ -52,7 +52,11 @@ def _searching(model):
     kept = np.ones(graph.num_units, "float32")
     for target in found.targets:
         kept[target.units[::2]] = 0.0
-    return steps.stepper(masked, lambda _: found.ablating(tf.constant(kept)))
+    return steps.stepper(
+        masked,
+        lambda _: found.ablating(tf.constant(kept)),
+        lambda ablating: ablating.damages(),
+    )
 
 
 def _peak(name, searching):

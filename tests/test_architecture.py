@@ -30,7 +30,7 @@ LINES = """
     graph
     layers gates rebuilding limits
     program rules gradients canonical
-    schedules data models files serving replicas losses units slots timing
+    feeds schedules data models files serving replicas losses units slots timing
     explanation augmentation choices constructors groups
 """
 LEVEL = {

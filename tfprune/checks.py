@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfprune import feeds
 from tfprune import losses as losses_lib
 from tfprune import program
 
@@ -114,20 +115,21 @@ def check_examples(model, inputs, labels, loss_fn):
         )
 
 
-def check_counts(**counts):
+def check_counts(least=1, **counts):
     """Raises an error if a number is no count.
 
     Args:
+        least: The least that it may be.
         **counts: {name of an argument: its value}.
 
     Raises:
-        ValueError: If a value is not an int of at least 1.
+        ValueError: If a value is not an int of at least that.
     """
     for name, value in counts.items():
         integer = isinstance(value, (int, np.integer))
-        if not integer or isinstance(value, bool) or value < 1:
+        if not integer or isinstance(value, bool) or value < least:
             raise ValueError(
-                f"`{name}` must be an int of at least 1. "
+                f"`{name}` must be an int of at least {least}. "
                 f"Received: {name}={value!r}."
             )
 
@@ -213,7 +215,7 @@ def check_arguments(datasets, loss_fn, output_dir, seed):
 
 def _check_inputs(model, inputs):
     expected = [tf.TensorShape(tensor.shape) for tensor in model.inputs]
-    received = [x.shape for x in program.flat_inputs(model, inputs)]
+    received = [x.shape for x in feeds.flat_inputs(model, inputs)]
     if len(received) != len(expected) or not all(
         map(tf.TensorShape.is_compatible_with, received, expected)
     ):

@@ -177,6 +177,41 @@ class Choice:
         return [x for x in self._blocks if gone[x.group] < x.after]
 
 
+def checked(what, scores, graph, keep):
+    """Returns scores as a float array, [num_units].
+
+    Args:
+        what: What errors call them.
+        scores: [num_units], or a dict with those of one criterion.
+        graph: As for `Choice`.
+        keep: The same.
+
+    Raises:
+        ValueError: If they are something else, or not finite for a prunable
+            unit that is alive.
+    """
+    if isinstance(scores, dict):
+        if len(scores) != 1:
+            raise ValueError(
+                f"{what} must be those of one criterion. "
+                f"Received: {list(scores)}."
+            )
+        (scores,) = scores.values()
+    scores = np.asarray(scores, float)
+    if scores.shape != (graph.num_units,):
+        raise ValueError(
+            f"{what} must be of shape [{graph.num_units}]. "
+            f"Received: {list(scores.shape)}."
+        )
+    wrong = np.flatnonzero(~np.isfinite(scores) & keep & graph.prunable)
+    if len(wrong):
+        raise ValueError(
+            f"{what} must be finite. Received: {scores[wrong[0]]} for unit "
+            f"{wrong[0]} of layer {graph.owners[int(wrong[0])]!r}."
+        )
+    return scores
+
+
 def _blocks(scores, groups, alive, align):
     """Returns the blocks of all groups, worst first."""
     units = np.flatnonzero(alive)

@@ -109,6 +109,25 @@ class Meter:
         return _Products(self.groups, products)
 
 
+class Counts:
+    """Counts one resource of a graph."""
+
+    digits = 0
+
+    def __init__(self, graph, resource):
+        meter = Meter(graph)
+        self.groups = meter.groups
+        self._count = getattr(meter, resource)
+
+    def __call__(self, widths):
+        """Returns the amount at some widths, [..., groups] to [...]."""
+        return self._count(widths)
+
+    def measured(self, keep):
+        """Returns what the finished model takes."""
+        return int(self(self.groups.widths(keep)))
+
+
 class _Products:
     """A sum of products of axis lengths, in floats that hold integers exactly.
 

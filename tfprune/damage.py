@@ -10,7 +10,9 @@ from keras import tree
 import numpy as np
 import tensorflow as tf
 
+from tfprune import feeds
 from tfprune import program
+from tfprune import replicas
 from tfprune import targets
 from tfprune.layers import head_mask
 
@@ -45,6 +47,7 @@ class Damage:
         Its one call, in training mode, returns what the model does and sets
         `change` and `size`, float32 [targets]: the sums over all outputs of
         the scorers, and all examples, of the squared change and the square.
+        Its `damages` are thus those of all replicas.
 
         Args:
             kept: float [num_units], 0 for the units to drop and 1 for others.
@@ -62,9 +65,9 @@ class Damage:
             variables of its random numbers with what they were before.
         """
         code = self._program
-        given = program.flat_inputs(self._masked, inputs)
+        given = feeds.flat_inputs(self._masked, inputs)
         values = {
-            id(tensor): program.as_given(tensor, value)
+            id(tensor): feeds.as_given(tensor, value)
             for tensor, value in zip(code.inputs, given, strict=True)
         }
         seeds = {}  # by `id` of an output
@@ -95,16 +98,6 @@ class Damage:
         return tf.stack(change), tf.stack(size)
 
 
-def relative(change, size):
-    """Returns the damage of each target, [targets]; 0 at a dead layer.
-
-    Args:
-        change: As of `Damage.ablating`.
-        size: The same.
-    """
-    return change / (size + EPSILON)
-
-
 class _Ablating(keras.layers.Layer):
     def __init__(self, damage, masked, kept):
         super().__init__(name=masked.name, autocast=False)
@@ -118,7 +111,22 @@ class _Ablating(keras.layers.Layer):
         self.change, self.size = self._damage.ablate(
             values, seeds, self._kept
         )
+        self._examples = replicas.count_examples(tree.flatten(inputs)[0])
         return outputs
+
+    def damages(self):
+        """Returns the damage of each target over all replicas, [targets].
+
+        It is 0 at a dead layer.
+        """
+        present = tf.minimum(self._examples, 1.0)  # An empty part yields NaN.
+        change, size = replicas.sum_over_replicas(
+            [
+                tf.math.multiply_no_nan(x, present)
+                for x in (self.change, self.size)
+            ]
+        )
+        return change / (size + EPSILON)
 
 
 def _call(call, *args, **kwargs):

@@ -162,23 +162,6 @@ class ChannelGraph:
                     )
         return keep
 
-    def thinned(self):
-        """Returns a mask that takes a unit of every layer that can lose one.
-
-        Returns:
-            bool, [num_units]; every layer keeps a unit.
-        """
-        keep = np.ones(self.num_units, bool)
-        for units in self.unit_sets:
-            if not keep[units].all():
-                continue
-            for unit in units[self.prunable[units]]:
-                sets = [x for x in self.unit_sets if unit in x]
-                if all(keep[x].sum() > 1 for x in sets):
-                    keep[unit] = False
-                    break
-        return keep
-
     def explain(self):
         """Returns an `Explanation` with a `Row` for each layer.
 

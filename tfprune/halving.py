@@ -7,6 +7,7 @@ unit, the search has failed and begins again (Ding et al., 2019, Approximated
 Oracle Filter Pruning, section 3.3).
 """
 
+from absl import logging
 import numpy as np
 import tensorflow as tf
 
@@ -164,6 +165,38 @@ def starts(places, half_steps, warmup):
     """
     interval = half_steps // max(1, len(places))
     return [warmup + interval * place for place in places]
+
+
+def check(names, starts, half_steps, steps):
+    """Raises an error if no search comes to the end of a half.
+
+    A warning tells of those that do not.
+
+    Args:
+        names: Those of the targets.
+        starts: As for `Halving`.
+        half_steps: The same.
+        steps: Of the training.
+
+    Raises:
+        ValueError: If none does.
+    """
+    ends = [start + half_steps + 1 for start in starts]
+    late = [name for name, end in zip(names, ends, strict=True) if end > steps]
+    if len(late) == len(names):
+        raise ValueError(
+            "`steps` must reach beyond the first half of a search. Received: "
+            f"steps={steps}, where it ends after {min(ends)}, with half_steps="
+            f"{half_steps} after a start in step {min(starts)}, the `warmup`."
+        )
+    if late:
+        logging.warning(
+            "In %d steps no search of these layers comes to the end of a half: "
+            "%s. The last one does after %d.",
+            steps,
+            ", ".join(late),
+            max(ends),
+        )
 
 
 def summary(name, keep, halves):

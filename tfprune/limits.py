@@ -42,14 +42,35 @@ def spare(graph, limits, keep, units):
         graph: A `ChannelGraph`.
         limits: Those of `least`.
         keep: bool, [num_units], which units are alive.
-        units: Those of one target, int array.
+        units: Those of one group, int array.
     """
     left = (
         int(keep[each].sum() - limit)
         for each, limit in zip(graph.unit_sets, limits, strict=True)
         if np.isin(units, each).any()
     )
-    return max(0, min(left))
+    return max(0, min(left, default=0))
+
+
+def thinned(graph):
+    """Returns a mask that takes a unit of every layer that can lose one.
+
+    Args:
+        graph: A `ChannelGraph`.
+
+    Returns:
+        bool, [num_units]; every layer keeps a unit.
+    """
+    keep = np.ones(graph.num_units, bool)
+    for units in graph.unit_sets:
+        if not keep[units].all():
+            continue
+        for unit in units[graph.prunable[units]]:
+            sets = [x for x in graph.unit_sets if unit in x]
+            if all(keep[x].sum() > 1 for x in sets):
+                keep[unit] = False
+                break
+    return keep
 
 
 def check(**arguments):

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import keras
 from keras import tree
 
+from tfprune import feeds
+
 
 class Call(NamedTuple):
     """One call of a layer or operation, on symbolic tensors."""
@@ -70,7 +72,7 @@ def program(model):
             return record(layer.name, layer, args, kwargs)
         inner = program(layer)
         values = dict(
-            zip(map(id, inner.inputs), nested_inputs(layer, args, kwargs))
+            zip(map(id, inner.inputs), feeds.nested_inputs(layer, args, kwargs))
         )
         replay(
             inner.calls,
@@ -119,76 +121,6 @@ def walk(model, visit, inputs=None):
 def input_like(tensor, shape):
     """Returns a new input of the name and type of `tensor`."""
     return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=tensor.name)
-
-
-def as_given(tensor, value):
-    """Returns a value with the rank of a model's input, as Keras makes it.
-
-    Args:
-        tensor: The symbolic input.
-        value: What it is given; a last axis of length 1 may be too much, or
-            may lack.
-    """
-    value = keras.ops.convert_to_tensor(value, tensor.dtype)
-    more = len(value.shape) - len(tensor.shape)
-    if more == 1 and value.shape[-1] == 1:
-        return keras.ops.squeeze(value, -1)
-    if more == -1 and tensor.shape[-1] == 1:
-        return keras.ops.expand_dims(value, -1)
-    return value
-
-
-def nested_inputs(model, args, kwargs):
-    """Returns what a nested model is called with, as `flat_inputs` does.
-
-    Args:
-        model: The nested model.
-        args: Positional arguments of the call.
-        kwargs: Its keyword arguments.
-
-    Raises:
-        ValueError: If a tensor has not the rank of the input: Keras would add
-            or remove an axis out of sight.
-    """
-    tensors = flat_inputs(model, args[0] if args else kwargs["inputs"])
-    for tensor, own in zip(tensors, model.inputs):
-        if tensor is not None and len(tensor.shape) != len(own.shape):
-            raise ValueError(
-                "A nested model must be called with tensors of the rank of its "
-                f"inputs. Received: shape {tensor.shape} for input "
-                f"{own.name!r} of shape {own.shape} of {model.name!r}. Put a "
-                "`Reshape` before it."
-            )
-    return tensors
-
-
-def flat_inputs(model, inputs):
-    """Returns what a model is called with in the order of its `inputs`.
-
-    Keras takes a dict by the keys of the one that the model was built of, or by
-    the names of the inputs, and all else as it lies flat.
-
-    Args:
-        model: A built Functional or Sequential model.
-        inputs: A tensor, or a nest of them.
-
-    Raises:
-        ValueError: If a dict lacks an input.
-    """
-    if not isinstance(inputs, dict):
-        return tree.flatten(inputs)
-    of_dict = not isinstance(model, keras.Sequential) and isinstance(
-        model.input, dict
-    )
-    names = list(model.input) if of_dict else [x.name for x in model.inputs]
-    if not inputs.keys() >= set(names):
-        raise ValueError(
-            f"Inputs in a dict must have the names of those of the model, "
-            f"{names}. Received: {sorted(inputs)}."
-        )
-    if of_dict:
-        return tree.flatten({name: inputs[name] for name in names})
-    return [inputs[name] for name in names]
 
 
 def replay(calls, values, run):

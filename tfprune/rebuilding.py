@@ -2,6 +2,7 @@
 
 import keras
 
+from tfprune import feeds
 from tfprune import program
 
 
@@ -24,7 +25,7 @@ def rebuild(model, make, call=None):
     def renew(layer, args, kwargs):
         if id(layer) not in made:
             made[id(layer)] = (
-                clone(layer, program.nested_inputs(layer, args, kwargs))
+                clone(layer, feeds.nested_inputs(layer, args, kwargs))
                 if program.is_graph(layer)
                 else _made(make, layer)
             )

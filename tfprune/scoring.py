@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfprune import checks
+from tfprune import feeds
 from tfprune import gradients
 from tfprune import masking
 from tfprune import program
@@ -141,7 +142,7 @@ class Scorer:
             dict(self._tap(key, pairs) for key, pairs in uses.items()),
             {path: units for path, units, _ in self._gates.values()},
             self._layers,
-            program.flat_inputs(self._model, inputs),
+            feeds.flat_inputs(self._model, inputs),
             labels,
             self._program,
             self._graph,

@@ -1,5 +1,6 @@
 """The selection of the units of a graph that stay within a budget."""
 
+import bisect
 import math
 
 from absl import logging
@@ -115,9 +116,9 @@ class Selector:
         """
         graph = self._graph
         keep = graph.check(keep)
-        scores = _checked("`scores`", _single(scores), graph, keep)
+        scores = choices.checked("`scores`", scores, graph, keep)
         scores = self._ranking(scores, graph, keep)
-        scores = _checked("What `ranking` returns", scores, graph, keep)
+        scores = choices.checked("What `ranking` returns", scores, graph, keep)
 
         def choice_of(keep):
             return choices.Choice(
@@ -139,6 +140,33 @@ class Selector:
             keep: bool, [num_units], the units that stay.
         """
         return self._gauge.measured(keep)
+
+    def is_met(self, keep):
+        """Returns whether the finished model takes no more than the budget.
+
+        Args:
+            keep: bool, [num_units], the units that stay.
+        """
+        return self.amount(keep) <= self.target
+
+    def first(self, keep, units):
+        """Returns as many of some units, the first, as go until it is met.
+
+        They leave every layer its `min_units`.
+
+        Args:
+            keep: bool, [num_units], the units that are alive.
+            units: Alive ones of one group, int array.
+        """
+
+        def is_met_without(count):
+            left = keep.copy()
+            left[units[:count]] = False
+            return self.is_met(left)
+
+        spare = limits.spare(self._graph, self._least, keep, units)
+        counts = range(min(spare, len(units)))
+        return units[: bisect.bisect_left(counts, True, key=is_met_without)]
 
     def report(self, keep):
         """Returns the budget, and what the finished model takes of it.
@@ -208,53 +236,7 @@ class Selector:
 def _gauge(graph, budget):
     """Returns what tells how much of a resource is left at some widths."""
     if budget.resource != "latency_ms":
-        return _Counts(graph, budget.resource)
+        return costs.Counts(graph, budget.resource)
     return latency.Latency(
         graph, budget.batch_size, budget.threads, budget.table
     )
-
-
-class _Counts:
-    """Counts one resource of a graph."""
-
-    digits = 0
-
-    def __init__(self, graph, resource):
-        meter = costs.Meter(graph)
-        self.groups = meter.groups
-        self._count = getattr(meter, resource)
-
-    def __call__(self, widths):
-        """Returns the amount at some widths, [..., groups] to [...]."""
-        return self._count(widths)
-
-    def measured(self, keep):
-        """Returns what the finished model takes."""
-        return int(self(self.groups.widths(keep)))
-
-
-def _single(scores):
-    if not isinstance(scores, dict):
-        return scores
-    if len(scores) != 1:
-        raise ValueError(
-            "`scores` must be those of one criterion. "
-            f"Received: {list(scores)}."
-        )
-    return next(iter(scores.values()))
-
-
-def _checked(what, scores, graph, keep):
-    scores = np.asarray(scores, float)
-    if scores.shape != (graph.num_units,):
-        raise ValueError(
-            f"{what} must be of shape [{graph.num_units}]. "
-            f"Received: {list(scores.shape)}."
-        )
-    wrong = np.flatnonzero(~np.isfinite(scores) & keep & graph.prunable)
-    if len(wrong):
-        raise ValueError(
-            f"{what} must be finite. Received: {scores[wrong[0]]} for unit "
-            f"{wrong[0]} of layer {graph.owners[int(wrong[0])]!r}."
-        )
-    return scores

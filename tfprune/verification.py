@@ -7,6 +7,7 @@ from keras import tree
 import numpy as np
 import tensorflow as tf
 
+from tfprune import feeds
 from tfprune import graph as graph_lib
 from tfprune import masking
 from tfprune import program
@@ -260,7 +261,7 @@ def _outputs(model, inputs):
         program.replay(code.calls, values, run)
         return [found[path] for path in paths]
 
-    given = program.flat_inputs(model, inputs)
+    given = feeds.flat_inputs(model, inputs)
     return dict(zip(paths, outputs(given)))
 
 

@@ -8,6 +8,7 @@ from keras import layers
 from tests import zoo
 from tfprune import compaction
 from tfprune import costs
+from tfprune import limits
 from tfprune import masking
 from tfprune import rules
 from tfprune import tracing
@@ -203,7 +204,7 @@ def test_layer_of_other_variables_than_its_class_has_no_rule(change):
     graph = tracing.trace(model)
     _, *left = (row.prunable for row in graph.explain())
     assert left == [4, 0, 0, 0]
-    small = compaction.compact(model, graph, graph.thinned())
+    small = compaction.compact(model, graph, limits.thinned(graph))
     assert small.get_layer("first").units == 3
 
 

@@ -12,7 +12,6 @@ from tfprune import damage as damage_lib
 from tfprune import gradients
 from tfprune import halving
 from tfprune import limits
-from tfprune import replicas
 from tfprune import tracing
 from tfprune import training
 from tfprune.methods import masked
@@ -80,24 +79,16 @@ class AOFP(masked.Masked):
         checks.check_counts(
             steps=steps, half_steps=half_steps, round_steps=round_steps
         )
+        checks.check_counts(least=0, warmup=warmup, seed=seed)
         limits.check(min_units=min_units)
         if type(threshold) not in (int, float) or not 0 < threshold < math.inf:
             raise ValueError(
                 "`threshold` must be a number above 0, a share of the squared "
                 f"output. Received: threshold={threshold!r}."
             )
-        if type(warmup) is not int or not 0 <= warmup < steps:
-            raise ValueError(
-                "`warmup` must be an int from 0 to below `steps`. "
-                f"Received: warmup={warmup!r}, steps={steps}."
-            )
         if type(streams) is not bool:
             raise ValueError(
                 f"`streams` must be True or False. Received: {streams!r}."
-            )
-        if type(seed) is not int or seed < 0:
-            raise ValueError(
-                f"`seed` must be an int of at least 0. Received: seed={seed!r}."
             )
         if budget.resource == "latency_ms":
             raise ValueError(
@@ -128,38 +119,18 @@ class AOFP(masked.Masked):
                 "`tfprune.explain(model)` tells why channels stay."
             )
         keep = np.ones(graph.num_units, bool)
-        least = limits.least(graph, self.min_units)
         for target in targets:
-            spare = limits.spare(graph, least, keep, target.units)
-            keep[target.units[:spare]] = False
-        left = selector.amount(keep)
-        if left > selector.target:
+            keep[selector.first(keep, target.units)] = False
+        if not selector.is_met(keep):
             raise ValueError(
                 f"The budget of {selector.target:,} {selector.resource} cannot "
-                f"be met: {left:,} stay when all that is searched is gone, "
-                f"with min_units={self.min_units!r}, streams={self.streams} "
-                f"and frozen={self.frozen!r}."
+                f"be met: {selector.amount(keep):,} stay when all that is "
+                f"searched is gone, with min_units={self.min_units!r}, "
+                f"streams={self.streams} and frozen={self.frozen!r}."
             )
-        self._check_steps(targets)
-
-    def _check_steps(self, targets):
-        ends = [start + self.half_steps + 1 for start in self._starts(targets)]
-        late = [x.name for x, end in zip(targets, ends) if end > self.steps]
-        if len(late) == len(targets):
-            raise ValueError(
-                "`steps` must reach beyond the first half of a search. "
-                f"Received: steps={self.steps}, where it ends after "
-                f"{min(ends)}, with warmup={self.warmup} and "
-                f"half_steps={self.half_steps}."
-            )
-        if late:
-            logging.warning(
-                "In %d steps no search of these layers comes to the end of a "
-                "half: %s. The last one does after %d.",
-                self.steps,
-                ", ".join(late),
-                max(ends),
-            )
+        names = [target.name for target in targets]
+        starts = self._starts(targets)
+        halving.check(names, starts, self.half_steps, self.steps)
 
     def trial(self, model, graph, loss_fn):
         damage = damage_lib.Damage(model, graph)
@@ -168,13 +139,12 @@ class AOFP(masked.Masked):
             ablating = damage.ablating(tf.ones([graph.num_units]))
             found = gradients.backward(ablating, loss_fn, inputs, labels)
             gradients.required(found.gradients)
-            return ablating.change, ablating.size
+            return ablating.damages()
 
         return step
 
     def start(self, model, dataset, loss_fn, original=None):
         super().start(model, dataset, loss_fn, original)
-        self._least = limits.least(self.graph, self.min_units)
         self._damage = damage_lib.Damage(self.model, self.graph)
         self.targets = self._damage.targets
         self._kept = tf.Variable(tf.ones([self.graph.num_units]))
@@ -196,13 +166,13 @@ class AOFP(masked.Masked):
 
     @property
     def done(self):
-        return super().done or self._is_met(self.keep)
+        return super().done or self.selector.is_met(self.keep)
 
     def step(self):
         before = keep = self.keep
         losses, halves = [], []
         most = min(self.round_steps, self.steps - self.loop.done)
-        while len(losses) < most and not self._is_met(keep):
+        while len(losses) < most and not self.selector.is_met(keep):
             loss, ended = self._train()
             losses.append(loss)
             halves += ended
@@ -216,7 +186,7 @@ class AOFP(masked.Masked):
         return {**record, **left, "halves": halves}
 
     def finish(self):
-        if not self._is_met(self.keep):
+        if not self.selector.is_met(self.keep):
             logging.warning(
                 "The search ended after %d steps without meeting its budget: "
                 "%s. Give it more `steps`, or a higher `threshold`.",
@@ -238,9 +208,6 @@ class AOFP(masked.Masked):
         places = [target.place for target in targets]
         return halving.starts(places, self.half_steps, self.warmup)
 
-    def _is_met(self, keep):
-        return self.selector.amount(keep) <= self.selector.target
-
     def _train(self):
         """Does a training step; returns its loss, and the halves it ends."""
         step = self.loop.done
@@ -259,17 +226,8 @@ class AOFP(masked.Masked):
 
     def _update_and_ablate(self, inputs, labels):
         ablating = self._damage.ablating(self._kept)
-        found, update = self.trainer.step(
-            ablating, self.loss_fn, inputs, labels
-        )
-        present = tf.minimum(replicas.count_examples(found.losses), 1)
-        change, size = replicas.sum_over_replicas(
-            [
-                tf.math.multiply_no_nan(x, present)
-                for x in (ablating.change, ablating.size)
-            ]
-        )
-        return update, damage_lib.relative(change, size)
+        _, update = self.trainer.step(ablating, self.loss_fn, inputs, labels)
+        return update, ablating.damages()
 
     def _end_half(self, number, step):
         """Prunes, halves or begins anew; returns what became of a half."""
@@ -277,7 +235,7 @@ class AOFP(masked.Masked):
         alive = keep[target.units].sum()
         searched, damages = self._halving.collect(number)
         better, left = halving.halve(searched, damages, self.threshold)
-        gone = self._enough(keep, better[: self._spare(target, keep)])
+        gone = self.selector.first(keep, better)
         if len(gone):
             keep[gone] = False
             self.prune(keep)
@@ -298,17 +256,5 @@ class AOFP(masked.Masked):
         """Begins a search of all that is left of a target, if any may go."""
         target = self.targets[number]
         units = target.units[keep[target.units]]
-        spare = self._spare(target, keep)
-        self._halving.search(number, units if spare else units[:0], step)
-
-    def _spare(self, target, keep):
-        return limits.spare(self.graph, self._least, keep, target.units)
-
-    def _enough(self, keep, units):
-        """Returns as many of some units, the first, as meet the budget."""
-        trial = keep.copy()
-        for count, unit in enumerate(units):
-            if self._is_met(trial):
-                return units[:count]
-            trial[unit] = False
-        return units
+        may_go = len(self.selector.first(keep, units))
+        self._halving.search(number, units if may_go else units[:0], step)

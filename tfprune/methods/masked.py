@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfprune import compaction
+from tfprune import limits
 from tfprune import masking
 from tfprune import rankings
 from tfprune import runs
@@ -63,7 +64,8 @@ class Masked(trained.Trained):
         slots.check(self.trainer.optimizer)
         self.try_out(dataset, self.trial(masked, graph, loss_fn))
         # The end of the run, at a mask that takes of every layer.
-        runs.outside_strategy(compaction.compact, model, graph, graph.thinned())
+        keep = limits.thinned(graph)
+        runs.outside_strategy(compaction.compact, model, graph, keep)
 
     def start(self, model, dataset, loss_fn, original=None):
         graph = self.trace(model)
