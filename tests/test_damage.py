@@ -408,4 +408,32 @@ def test_small_groups_have_no_target():
     model = keras.Model(inputs, layers.Dense(2)(x))
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
-    assert damage.Damage(masked, graph).targets == []
+    with pytest.raises(ValueError, match="a layer that can lose channels"):
+        damage.Damage(masked, graph)
+
+
+def test_layer_that_is_dead_has_no_damage():
+    inputs = keras.Input((3,))
+    x = layers.Dense(4, name="target")(inputs)
+    dead = layers.Dense(2, kernel_initializer="zeros", name="dead")
+    model = keras.Model(inputs, layers.Dense(2)(dead(x)))
+    graph = tracing.trace(model, ["dead"])
+    masked = masking.mask_model(model, graph)
+    kept = np.ones(graph.num_units, "float32")
+    kept[graph.layer_units("target")[0]] = 0.0
+    ablating = damage.Damage(masked, graph).ablating(tf.constant(kept))
+    ablating(np.ones((5, 3), "float32"), training=True)
+    np.testing.assert_array_equal(ablating.damages(), [0.0])
+
+
+def test_inputs_by_name_may_be_others_too():
+    image, more = keras.Input((3,), name="image"), keras.Input((2,), name="more")
+    x = layers.Concatenate()([layers.Dense(4)(image), more])
+    model = keras.Model([image, more], layers.Dense(2)(x))
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    kept = tf.ones([graph.num_units])
+    ablating = damage.Damage(masked, graph).ablating(kept)
+    inputs = {"a": np.array(3), "image": np.ones((5, 3)), "more": np.eye(5, 2)}
+    ablating(inputs, training=True)
+    np.testing.assert_array_equal(ablating.damages(), [0.0])

@@ -90,10 +90,12 @@ def test_inputs_lie_flat_as_keras_takes_them():
         assert feeds.flat_inputs(model, inputs)[0] is wide
     given = feeds.flat_inputs(pair(True), {"p": wide, "n": narrow})
     assert given[0] is narrow and given[1] is wide
-    more = {"p": wide, "n": narrow, "a": None}
-    assert feeds.flat_inputs(pair(True), more) == given
+    more = {"a": narrow, "b": wide, "z": wide}
+    assert feeds.flat_inputs(pair(), more)[1] is narrow
 
 
 def test_inputs_of_other_names_are_refused():
     with pytest.raises(ValueError, match=r"\['z', 'a'\]. Received: \['a', 'b'"):
         feeds.flat_inputs(pair(), {"b": 1.0, "a": 2.0})
+    with pytest.raises(ValueError, match=r"no others. Received: \['a', 'n',"):
+        feeds.flat_inputs(pair(True), {"p": 1.0, "n": 2.0, "a": 3.0})

@@ -16,7 +16,7 @@ from tfprune import replicas
 from tfprune import targets
 from tfprune.layers import head_mask
 
-EPSILON = 1e-12  # The output of a dead layer is 0.
+EPSILON = 1e-12  # Added to the squared output, which is 0 at a dead layer.
 
 
 class Damage:
@@ -33,6 +33,9 @@ class Damage:
     Attributes:
         targets: A `Target` for each group of two prunable units or more that
             a layer reads.
+
+    Raises:
+        ValueError: If there is no such group.
     """
 
     def __init__(self, masked, graph):
@@ -40,19 +43,45 @@ class Damage:
         self._program = program.program(masked)
         found = targets.find(self._program, graph)
         self.targets = [x for x in found if x.scorers and len(x.units) > 1]
+        if not self.targets:
+            raise ValueError(
+                "The model must have a layer that can lose channels, and "
+                f"another that reads them. Received: {masked.name!r} without; "
+                "`tfprune.explain(model)` tells why channels stay."
+            )
 
     def ablating(self, kept):
         """Returns the masked model as a layer that measures the damage, too.
 
         Its one call, in training mode, returns what the model does and sets
-        `change` and `size`, float32 [targets]: the sums over all outputs of
-        the scorers, and all examples, of the squared change and the square.
-        Its `damages` are thus those of all replicas.
+        `change` and `size`, float32 [targets]: half of the sums over all
+        outputs of the scorers, and all examples, of the squared change and
+        the square. After that `damages` returns the ratios.
 
         Args:
             kept: float [num_units], 0 for the units to drop and 1 for others.
         """
         return _Ablating(self, self._masked, kept)
+
+    def checked(self, damages, step):
+        """Returns damages of all targets, if they are finite.
+
+        Args:
+            damages: float, [targets].
+            step: The number of the step that they are of, for the error.
+
+        Raises:
+            FloatingPointError: If one is not, with the layer and the step.
+        """
+        for target, damage in zip(self.targets, damages, strict=True):
+            if not np.isfinite(damage):
+                raise FloatingPointError(
+                    "What layers compute without some filters of layer "
+                    f"{target.name!r} must be finite. Received: a damage of "
+                    f"{damage} in training step {step + 1}. Keep the layer by "
+                    "`frozen`."
+                )
+        return damages
 
     def run(self, inputs):
         """Runs the model.
@@ -72,11 +101,11 @@ class Damage:
         }
         seeds = {}  # by `id` of an output
 
-        def run(call, *args, **kwargs):
+        def record(call, *args, **kwargs):
             seeds[id(call.outputs[0])] = _seeds(call.layer)
             return _call(call, *args, **kwargs)
 
-        program.replay(code.calls, values, run)
+        program.replay(code.calls, values, record)
         outputs = tree.map_structure(lambda x: values[id(x)], code.outputs)
         return outputs, values, seeds
 
@@ -91,7 +120,7 @@ class Damage:
         kept = tf.concat([kept, [1.0]], 0)  # Channels without a unit stay.
         pairs = []
         for target in self.targets:
-            # One after another, for they take less memory so.
+            # Together they would take more memory.
             with tf.control_dependencies(pairs[-1] if pairs else ()):
                 pairs.append(_ablate(target, values, seeds, kept))
         change, size = zip(*pairs)
@@ -111,13 +140,14 @@ class _Ablating(keras.layers.Layer):
         self.change, self.size = self._damage.ablate(
             values, seeds, self._kept
         )
-        self._examples = replicas.count_examples(tree.flatten(inputs)[0])
+        first, *_ = feeds.flat_inputs(self.masked, inputs)
+        self._examples = replicas.count_examples(first)
         return outputs
 
     def damages(self):
         """Returns the damage of each target over all replicas, [targets].
 
-        It is 0 at a dead layer.
+        It is 0 at a layer whose output is, with and without the units.
         """
         present = tf.minimum(self._examples, 1.0)  # An empty part yields NaN.
         change, size = replicas.sum_over_replicas(
@@ -146,10 +176,7 @@ def _seeds(layer):
 
 
 def _ablate(target, values, seeds, kept):
-    """Returns the squared change and the square of what a target's damage is.
-
-    Both are halved.
-    """
+    """Returns half of the squared change, and of the square, of a target."""
     after = dict(values)
 
     def mask(call):

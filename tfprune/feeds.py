@@ -5,7 +5,7 @@ from keras import tree
 
 
 def as_given(tensor, value):
-    """Returns a value with the rank of a model's input, as Keras makes it.
+    """Returns a value with the rank of a model's input, as `Model.call` does.
 
     Args:
         tensor: The symbolic input.
@@ -22,7 +22,7 @@ def as_given(tensor, value):
 
 
 def nested_inputs(model, args, kwargs):
-    """Returns what a nested model is called with, as `flat_inputs` does.
+    """Returns what a nested model is called with in the order of its `inputs`.
 
     Args:
         model: The nested model.
@@ -48,15 +48,17 @@ def nested_inputs(model, args, kwargs):
 def flat_inputs(model, inputs):
     """Returns what a model is called with in the order of its `inputs`.
 
-    Keras takes a dict by the keys of the one that the model was built of, or by
-    the names of the inputs, and all else as it lies flat.
+    A model that was built of a dict takes one with the same keys. Another one
+    takes a dict by the names of its inputs, and all else as it lies flat.
 
     Args:
         model: A built Functional or Sequential model.
         inputs: A tensor, or a nest of them.
 
     Raises:
-        ValueError: If a dict lacks an input.
+        ValueError: If a dict lacks an input, or if it has keys that the one
+            that the model was built of has not: Keras would take the values in
+            the order of all keys.
     """
     if not isinstance(inputs, dict):
         return tree.flatten(inputs)
@@ -64,11 +66,11 @@ def flat_inputs(model, inputs):
         model.input, dict
     )
     names = list(model.input) if of_dict else [x.name for x in model.inputs]
-    if not inputs.keys() >= set(names):
+    missing = not inputs.keys() >= set(names)
+    if missing or of_dict and len(inputs) > len(names):
         raise ValueError(
             f"Inputs in a dict must have the names of those of the model, "
-            f"{names}. Received: {sorted(inputs)}."
+            f"{names}{', and no others' if of_dict else ''}. Received: "
+            f"{sorted(inputs)}."
         )
-    if of_dict:
-        return tree.flatten({name: inputs[name] for name in names})
-    return [inputs[name] for name in names]
+    return tree.flatten(inputs) if of_dict else [inputs[x] for x in names]

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 QUARTILES = (0, 0.25, 0.5, 0.75, 1)
-UNSEEN = 999_000.0  # The damage of a unit that was never dropped.
+UNSEEN = 999_000.0  # The damage of a unit never dropped, as by the authors.
 
 
 class Halving:
@@ -48,6 +48,10 @@ class Halving:
         """Whether anything is searched."""
         return bool((self._begun.numpy() >= 0).any())
 
+    def over(self, step):
+        """Whether nothing is searched, nor will be from a step on."""
+        return not self.active and bool((self._starts < step).all())
+
     def due(self, step):
         """Returns the numbers of the targets whose search begins in a step."""
         return np.flatnonzero(self._starts == step)
@@ -64,7 +68,7 @@ class Halving:
             number: Of the target.
             units: What is searched, int array; none if there is nothing to
                 halve.
-            step: The present one. Its damage counts if it is yet to come.
+            step: The present one; it counts unless its damage is credited.
         """
         searched = self._searched.numpy()
         searched[self._targets[number]] = False
@@ -151,7 +155,7 @@ def quartiles(damages):
     Args:
         damages: As of `Halving.collect`.
     """
-    seen = damages[damages < UNSEEN]
+    seen = damages[damages != UNSEEN]
     return np.quantile(seen, QUARTILES).tolist() if len(seen) else None
 
 
@@ -167,27 +171,27 @@ def starts(places, half_steps, warmup):
     return [warmup + interval * place for place in places]
 
 
-def check(names, starts, half_steps, steps):
+def check(names, begins, half_steps, steps):
     """Raises an error if no search comes to the end of a half.
 
-    A warning tells of those that do not.
+    If some do not, a warning tells which.
 
     Args:
         names: Those of the targets.
-        starts: As for `Halving`.
+        begins: What `starts` returns.
         half_steps: The same.
         steps: Of the training.
 
     Raises:
         ValueError: If none does.
     """
-    ends = [start + half_steps + 1 for start in starts]
+    ends = [begin + half_steps + 1 for begin in begins]
     late = [name for name, end in zip(names, ends, strict=True) if end > steps]
     if len(late) == len(names):
         raise ValueError(
             "`steps` must reach beyond the first half of a search. Received: "
-            f"steps={steps}, where it ends after {min(ends)}, with half_steps="
-            f"{half_steps} after a start in step {min(starts)}, the `warmup`."
+            f"steps={steps}, where it ends after {min(ends)}: it begins after "
+            f"{min(begins)}, with the `warmup`, and half_steps={half_steps}."
         )
     if late:
         logging.warning(

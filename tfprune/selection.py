@@ -149,14 +149,21 @@ class Selector:
         """
         return self.amount(keep) <= self.target
 
-    def first(self, keep, units):
-        """Returns as many of some units, the first, as go until it is met.
-
-        They leave every layer its `min_units`.
+    def spare(self, keep, units):
+        """Returns as many of some units, the first, as `min_units` spares.
 
         Args:
             keep: bool, [num_units], the units that are alive.
             units: Alive ones of one group, int array.
+        """
+        return units[: limits.spare(self._graph, self._least, keep, units)]
+
+    def enough(self, keep, units):
+        """Returns as many of some units, the first, as the budget asks for.
+
+        Args:
+            keep: As for `spare`.
+            units: Those that may go.
         """
 
         def is_met_without(count):
@@ -164,8 +171,7 @@ class Selector:
             left[units[:count]] = False
             return self.is_met(left)
 
-        spare = limits.spare(self._graph, self._least, keep, units)
-        counts = range(min(spare, len(units)))
+        counts = range(len(units))
         return units[: bisect.bisect_left(counts, True, key=is_met_without)]
 
     def report(self, keep):

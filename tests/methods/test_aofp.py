@@ -192,11 +192,11 @@ def test_layer_with_a_single_filter_rests():
     run = started(method(budget, threshold=100.0, round_steps=1))
     records, _ = tiny.turned(run)
     assert records[-1]["filters/first"] == records[-1]["filters/second"] == 1
-    left = {}
-    for half in halves(records):
-        searched = half["searched"]
-        assert searched > 1
-        left[half["layer"]] = searched - half["filters"]
+    ends = [x for x in halves(records) if x["alive"] - x["filters"] == 1]
+    assert len(ends) == 2
+    for end in ends:
+        own = [x for x in halves(records) if x["layer"] == end["layer"]]
+        assert own[-1] is end
 
 
 def test_frozen_layers_are_not_searched():
@@ -204,6 +204,43 @@ def test_frozen_layers_are_not_searched():
     records, _ = tiny.turned(run)
     assert {half["layer"] for half in halves(records)} == {"first"}
     assert run.finish().get_layer("second").filters == 6
+
+
+@pytest.mark.parametrize(
+    "scores, halves",
+    [
+        (
+            [0.5, 0.01, 0.3, 0.02, 0.4, 0.2],
+            [(6, 0), (3, 1), (5, 0), (2, 1), (4, 0), (2, 0), (4, 0)],
+        ),
+        ([0.001, 0.002, 0.003, 0.004], [(4, 2), (2, 1)]),
+    ],
+)
+def test_search_with_fixed_damages(scores, halves, monkeypatch):
+    """The vectors V6 of the specification."""
+    inputs = keras.Input((3,))
+    x = layers.Dense(len(scores), name="layer")(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    run = method(
+        budgets.Budget(units=1), threshold=0.05, half_steps=1, steps=60
+    )
+    images = tiny.IMAGES[:, 0, 0]
+    data = tf.data.Dataset.from_tensor_slices((images, tiny.LABELS)).batch(11)
+    run.start(model, data, LOSS)
+    scores = dict(zip(run.targets[0].units, scores))
+    collect = halving.Halving.collect
+
+    def fixed(self, number):
+        units, _ = collect(self, number)
+        return units, np.array([scores[unit] for unit in units])
+
+    monkeypatch.setattr(halving.Halving, "collect", fixed)
+    records, _ = tiny.turned(run)
+    found = [half for record in records for half in record["halves"]]
+    found = [(half["searched"], half["filters"]) for half in found]
+    assert found[: len(halves)] == halves
+    if len(scores) == 4:
+        assert len(found) == 2 and run.finish().get_layer("layer").units == 1
 
 
 # Any model
@@ -298,14 +335,25 @@ def test_model_is_left_as_it_is():
         np.testing.assert_array_equal(left, right)
 
 
-def test_two_replicas_make_the_same_moves():
+def synchronized():
+    """Returns a network whose batch statistics are those of all replicas."""
+    inputs = x = keras.Input((8, 8, 3))
+    for filters, name in [(10, "first"), (6, "second")]:
+        x = layers.Conv2D(filters, 3, use_bias=False, name=name)(x)
+        x = layers.BatchNormalization(synchronized=True)(x)
+        x = layers.ReLU()(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("make", [tiny.plain, synchronized])
+def test_two_replicas_make_the_same_moves(make):
     found = []
     for strategy in (strategies.one_replica(), strategies.two_replicas()):
         keras.utils.set_random_seed(0)
         with strategy.scope():
             # The last batch, of 6, is divided by two as well.
-            run = started(method(threshold=0.3, round_steps=7))
-            found.append(tiny.turned(run))
+            run = method(trainer=tiny.sgd(0.01), threshold=0.3, round_steps=7)
+            found.append(tiny.turned(started(run, make())))
     (ours, masks), (others, other_masks) = found
     np.testing.assert_array_equal(masks, other_masks)
     for left, right in zip(halves(ours), halves(others), strict=True):
@@ -358,7 +406,46 @@ def test_budget_that_is_not_met_is_told(monkeypatch):
     assert run.report()["budget"]["reached"] == 16
 
 
-def test_search_that_need_not_begin():
+def beside(first, second):
+    """Returns a network of two layers beside each other, then joined."""
+    inputs = keras.Input((8, 8, 3))
+    x = [
+        layers.Conv2D(8, size, padding="same", name=f"of_{size}")(inputs)
+        for size in (first, second)
+    ]
+    x = layers.GlobalAveragePooling2D()(layers.Concatenate(name="joined")(x))
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+@pytest.mark.parametrize("sizes", [(5, 1), (1, 5)])
+def test_budget_that_may_be_reached_is_not_refused(sizes):
+    """The layers share what may go, and most goes if it is that of 5 x 5."""
+    budget = budgets.Budget(macs=20_000)
+    method(budget, min_units={"joined": 9}).check(
+        beside(*sizes), tiny.batches(), LOSS
+    )
+    with pytest.raises(ValueError, match="4,000 macs cannot be met: 4,998 st"):
+        method(budgets.Budget(macs=4_000), min_units={"joined": 9}).check(
+            beside(*sizes), tiny.batches(), LOSS
+        )
+
+
+def test_search_ends_when_no_more_may_go():
+    run = method(
+        budgets.Budget(macs=20_000),
+        tiny.sgd(1e-6),
+        threshold=0.001,
+        min_units={"joined": 9},
+    )
+    model = beside(5, 1)
+    model.get_layer("of_1").kernel.assign(np.zeros([1, 1, 3, 8]))
+    records, _ = tiny.turned(started(run, model))
+    assert records[-1]["step"] < 100
+    assert records[-1]["filters/of_1"] == 1
+    assert records[-1]["filters/of_5"] == 8
+
+
+def test_search_that_need_not_begin(monkeypatch):
     model = tiny.plain()
     run = method(budgets.Budget(units=0.99))
     graph = tracing.trace(model)
@@ -367,8 +454,27 @@ def test_search_that_need_not_begin():
     small = compaction.compact(model, graph, keep)
     run.start(small, tiny.batches(), LOSS, original=model)
     assert run.done
+    told = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: told.append(text % args)
+    )
     assert run.finish().get_layer("first").filters == 5
     assert run.report()["budget"]["dense"] == 16
+    (text,) = told
+    assert "was met before: {" in text
+
+
+def test_damage_that_is_not_finite_stops_the_search():
+    inputs = keras.Input((8, 8, 3))
+    layer = layers.Dense(4, kernel_initializer="zeros", name="layer")
+    scorer = layers.Dense(2, kernel_initializer="ones")
+    x = keras.ops.log(scorer(layer(inputs)))  # of 1.5, or of -0.5 with a half
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    layer.bias.assign(np.ones(4))
+    scorer.bias.assign(np.full(2, -2.5))
+    run = started(method(budgets.Budget(units=1), tiny.sgd(1e-7)), model)
+    with pytest.raises(FloatingPointError, match="filters of layer 'layer' mu"):
+        tiny.turned(run)
 
 
 # Arguments
@@ -403,7 +509,7 @@ def test_arguments_out_of_range_are_refused(settings, message):
 def test_search_that_cannot_end_a_half_is_refused():
     run = method(steps=12, warmup=3, half_steps=9)
     with pytest.raises(
-        ValueError, match="`steps` must reach.* after 13, with"
+        ValueError, match="`steps` must reach.* after 13: "
     ):
         run.check(tiny.plain(), tiny.batches(), LOSS)
     method(steps=13, warmup=3, half_steps=9).check(

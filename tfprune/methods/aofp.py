@@ -30,13 +30,16 @@ class AOFP(masked.Masked):
     a mean damage below the threshold, a *move*; else that half alone is
     searched, down to a single filter, and then all of the layer again. The
     search ends as soon as the budget is met: of the last move only as many
-    filters go as that takes, those with the least damage first.
+    filters go as that takes, those with the least damage first. It ends, too,
+    if no more filters may go.
 
     A layer here is a group of units: what a filter is tied to, as through a
     depthwise convolution, goes with it, and several next layers share a T,
     the ratio of the sums over all of them. One that has a single filter, or
     that no other layer reads, stays as it is. Unlike in the paper, moving
-    statistics of batch normalisation are those of the base path alone.
+    statistics of batch normalisation are those of the base path alone. On
+    several replicas T is that of the whole batch; both paths are normalised
+    by the statistics of each replica's part, unless layers are `synchronized`.
 
     Args:
         budget: The `Budget` of units, params or macs that ends the search; a
@@ -112,21 +115,16 @@ class AOFP(masked.Masked):
 
     def check_budget(self, selector, masked, graph):
         targets = damage_lib.Damage(masked, graph).targets
-        if not targets:
-            raise ValueError(
-                "The model must have a layer that can lose channels, and "
-                f"another that reads them. Received: {masked.name!r} without; "
-                "`tfprune.explain(model)` tells why channels stay."
-            )
-        keep = np.ones(graph.num_units, bool)
+        everything = np.ones(graph.num_units, bool)
+        least = everything.copy()
         for target in targets:
-            keep[selector.first(keep, target.units)] = False
-        if not selector.is_met(keep):
+            least[selector.spare(everything, target.units)] = False
+        if not selector.is_met(least):
             raise ValueError(
                 f"The budget of {selector.target:,} {selector.resource} cannot "
-                f"be met: {selector.amount(keep):,} stay when all that is "
-                f"searched is gone, with min_units={self.min_units!r}, "
-                f"streams={self.streams} and frozen={self.frozen!r}."
+                f"be met: {selector.amount(least):,} stay at least, with "
+                f"min_units={self.min_units!r}, streams={self.streams} and "
+                f"frozen={self.frozen!r}."
             )
         names = [target.name for target in targets]
         starts = self._starts(targets)
@@ -166,13 +164,13 @@ class AOFP(masked.Masked):
 
     @property
     def done(self):
-        return super().done or self.selector.is_met(self.keep)
+        return super().done or self._is_over(self.keep)
 
     def step(self):
         before = keep = self.keep
         losses, halves = [], []
         most = min(self.round_steps, self.steps - self.loop.done)
-        while len(losses) < most and not self.selector.is_met(keep):
+        while len(losses) < most and not self._is_over(keep):
             loss, ended = self._train()
             losses.append(loss)
             halves += ended
@@ -186,13 +184,17 @@ class AOFP(masked.Masked):
         return {**record, **left, "halves": halves}
 
     def finish(self):
+        reached = self.selector.report(self.keep)
         if not self.selector.is_met(self.keep):
             logging.warning(
                 "The search ended after %d steps without meeting its budget: "
-                "%s. Give it more `steps`, or a higher `threshold`.",
+                "%s. More filters go with more `steps`, a higher `threshold` "
+                "or lower `min_units`.",
                 self.loop.done,
-                self.selector.report(self.keep),
+                reached,
             )
+        elif not self.loop.done:
+            logging.warning("The budget was met before: %s.", reached)
         return super().finish()
 
     def report(self, records=()):
@@ -208,6 +210,9 @@ class AOFP(masked.Masked):
         places = [target.place for target in targets]
         return halving.starts(places, self.half_steps, self.warmup)
 
+    def _is_over(self, keep):
+        return self.selector.is_met(keep) or self._halving.over(self.loop.done)
+
     def _train(self):
         """Does a training step; returns its loss, and the halves it ends."""
         step = self.loop.done
@@ -219,7 +224,9 @@ class AOFP(masked.Masked):
         dropped = self._halving.draw(step)
         self._kept.assign(1.0 - dropped)
         loss, damages = self.loop.step(self._update_and_ablate)
-        self._halving.credit(dropped, damages.numpy())
+        self._halving.credit(
+            dropped, self._damage.checked(damages.numpy(), step)
+        )
         return loss, [
             self._end_half(number, step) for number in self._halving.ended(step)
         ]
@@ -235,7 +242,8 @@ class AOFP(masked.Masked):
         alive = keep[target.units].sum()
         searched, damages = self._halving.collect(number)
         better, left = halving.halve(searched, damages, self.threshold)
-        gone = self.selector.first(keep, better)
+        spare = self.selector.spare(keep, better)
+        gone = self.selector.enough(keep, spare)
         if len(gone):
             keep[gone] = False
             self.prune(keep)
@@ -256,5 +264,6 @@ class AOFP(masked.Masked):
         """Begins a search of all that is left of a target, if any may go."""
         target = self.targets[number]
         units = target.units[keep[target.units]]
-        may_go = len(self.selector.first(keep, units))
-        self._halving.search(number, units if may_go else units[:0], step)
+        if not len(self.selector.spare(keep, units)):
+            units = units[:0]
+        self._halving.search(number, units, step)
