@@ -140,8 +140,7 @@ class _Ablating(keras.layers.Layer):
         self.change, self.size = self._damage.ablate(
             values, seeds, self._kept
         )
-        first, *_ = feeds.flat_inputs(self.masked, inputs)
-        self._examples = replicas.count_examples(first)
+        self._examples = replicas.count_examples(tree.flatten(outputs)[0])
         # All of it before the backward pass takes the least memory.
         with tf.control_dependencies([self.change, self.size]):
             return tree.map_structure(tf.identity, outputs)
