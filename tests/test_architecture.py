@@ -20,15 +20,16 @@ LINES = """
     scoring budgets training report
     selection sections search_figures
     latency rankings
-    criteria works checks batch_norm figures evaluation identity journal loops
+    criteria
+    reading works checks batch_norm figures evaluation identity journal loops
     halving damage
     compaction stopwatch measuring
     exporting speed hdf5 published targets
-    verification costs
+    verification costs curvature
     masking
     tracing
     graph
-    layers gates rebuilding limits
+    layers gates rebuilding limits weights
     program rules gradients canonical
     feeds schedules data models files serving replicas losses units slots timing
     explanation augmentation choices constructors groups
@@ -40,7 +41,7 @@ LEVEL = {
 }
 # What the algorithms of a package may import from that package.
 SHARED = {
-    "criteria": ["base", "hessian"],
+    "criteria": ["base", "hessian", "pointwise", "reductions"],
     "layers": ["channel_mask"],
     "methods": ["base", "masked", "trained"],
     "models": ["blocks", "weights"],

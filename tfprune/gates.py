@@ -1,8 +1,11 @@
 """The places in a model where masks sit."""
 
+import collections
+import functools
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from tfprune.rules import base
 from tfprune.rules import nodes as nodes_lib
@@ -59,6 +62,42 @@ def find(code, nodes, prunable):
             last = chain[-1]
             add(last, tuple(chain), _wraps(last.layer, nodes))
     return gates
+
+
+def in_a_row(code, graph):
+    """Returns how many masks of a unit follow each other, int [num_units].
+
+    It is the most on any path on which the channel stays apart from others, as
+    through a depthwise convolution: what passes is multiplied by all of them.
+
+    Args:
+        code: The `Program` of a masked model.
+        graph: The `ChannelGraph` of the model it was made from.
+    """
+    mixing = {node.path for node in graph.nodes if _mixes(node)}
+    none = np.zeros(graph.num_units, "uint8")
+    passed = collections.defaultdict(lambda: none)  # by `id` of the tensor
+    most = none
+    for call in code.calls:
+        rows = none
+        if call.path not in mixing and call.inputs:
+            before = [passed[id(tensor)] for tensor in call.inputs]
+            rows = functools.reduce(np.maximum, before)
+        if call.path in graph.gates:
+            units = graph.gates[call.path].units
+            rows = rows.copy()
+            rows[np.unique(units[units >= 0])] += 1
+            most = np.maximum(most, rows)
+        passed.update(dict.fromkeys(map(id, call.outputs), rows))
+    return most
+
+
+def _mixes(node):
+    """Whether a kernel of a layer reads some channels and writes others."""
+    return any(
+        sum(units is not None for units in node.axes.get(name, ())) > 1
+        for name in base.rule_for(node.layer).kernels
+    )
 
 
 def _followers(code, nodes):

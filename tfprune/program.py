@@ -140,6 +140,18 @@ def replay(calls, values, run):
         values.update(zip(map(id, call.outputs), outputs))
 
 
+def infer(code, inputs):
+    """Returns the value of every tensor in inference mode, by its `id`.
+
+    Args:
+        code: A `Program`.
+        inputs: A tensor for each of its inputs.
+    """
+    values = dict(zip(map(id, code.inputs), inputs, strict=True))
+    replay(code.calls, values, lambda call, *a, **k: call.layer(*a, **k))
+    return values
+
+
 def layers_by_path(model):
     """Returns {path: layer} of a model and all models nested in it."""
     check(model)

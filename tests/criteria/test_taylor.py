@@ -7,37 +7,20 @@ import tensorflow as tf
 
 from tests import odd
 from tests import zoo
+from tests.criteria import by_hand
+from tfprune import gates
 from tfprune import gradients
 from tfprune import masking
 from tfprune import program
+from tfprune import reading
 from tfprune import scoring
 from tfprune import tracing
 from tfprune import verification
-from tfprune.criteria import base
 from tfprune.criteria import taylor
 from tfprune.layers import channel_mask
 
-# Two examples, one row of two positions, three channels. The gradients are
-# those of the sum of the losses, twice those of their mean.
-OUTPUT = np.transpose(
-    [[[1, 2], [0, 3], [-1, 1]], [[2, -1], [1, 1], [0, 4]]], (0, 2, 1)
-)
-GRADIENT = 2 * np.transpose(
-    [
-        [[0.1, -0.2], [0.3, 0.1], [0.2, 0.2]],
-        [[0.1, 0.1], [-0.2, 0.2], [0.5, -0.1]],
-    ],
-    (0, 2, 1),
-)
-
-
-def scores(criterion):
-    tap = base.Tap((), tf.constant(OUTPUT, "float64"), tf.constant(GRADIENT))
-    return criterion.reduce(criterion.contribution(tap))
-
-
 def test_contributions_by_hand():
-    tap = base.Tap((), tf.constant(OUTPUT, "float64"), tf.constant(GRADIENT))
+    tap = by_hand.tap()
     np.testing.assert_allclose(
         taylor.TaylorFO().contribution(tap),
         2 * np.array([[-0.3, 0.3, 0.0], [0.1, 0.0, -0.4]]),
@@ -47,18 +30,18 @@ def test_contributions_by_hand():
 
 def test_sum_then_square():
     # The gate gradients are -.2, .3 and -.4.
-    actual = scores(taylor.TaylorFO())
+    actual = by_hand.scores(taylor.TaylorFO())
     np.testing.assert_allclose(actual, [0.04, 0.09, 0.16], rtol=1e-12)
 
 
 def test_square_of_every_example_then_sum():
     # .3 ** 2 + .1 ** 2, .3 ** 2 and .4 ** 2.
-    actual = scores(taylor.TaylorFO(per_example=True))
+    actual = by_hand.scores(taylor.TaylorFO(per_example=True))
     np.testing.assert_allclose(actual, [0.1, 0.09, 0.16], rtol=1e-12)
 
 
 def test_dense_outputs_have_no_positions():
-    tap = base.Tap((), tf.ones((4, 3)), 2.0 * tf.ones((4, 3)))
+    tap = reading.Tap((), tf.ones((4, 3)), 2.0 * tf.ones((4, 3)))
     contribution = taylor.TaylorFO().contribution(tap)
     np.testing.assert_array_equal(contribution, 2 * np.ones((4, 3)))
 
@@ -70,7 +53,7 @@ def smooth_loss(labels, outputs):
     ) + tf.cast(labels, "float32")
 
 
-def contributions(scorer, masked, inputs, labels):
+def contributions(graph, masked, inputs, labels):
     found = gradients.backward(
         masked,
         smooth_loss,
@@ -79,7 +62,8 @@ def contributions(scorer, masked, inputs, labels):
         tap=channel_mask.tapped,
         training=False,
     )
-    return scorer.contributions(found, inputs, labels)["TaylorFO"]
+    batch = reading.Reader(masked, graph, smooth_loss).read(found, inputs, labels)
+    return taylor.TaylorFO(row_power=0).contributions(batch)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +92,7 @@ def test_gate_gradient_is_the_slope_of_the_loss_along_the_masks(name):
     masked = masking.mask_model(model, graph)
     inputs = verification.random_inputs(model, batch_size=3)
     labels = tf.zeros(3)
-    scorer = scoring.Scorer(masked, graph, taylor.TaylorFO(), smooth_loss)
-    parts = contributions(scorer, masked, inputs, labels)
+    parts = contributions(graph, masked, inputs, labels)
     actual = tf.reduce_sum(parts, axis=0).numpy()
 
     layers = program.layers_by_path(masked)
@@ -144,12 +127,62 @@ def test_one_example_at_a_time_gives_the_same_contributions():
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
     inputs = verification.random_inputs(model, batch_size=3)
-    scorer = scoring.Scorer(masked, graph, taylor.TaylorFO(), smooth_loss)
-    whole = contributions(scorer, masked, inputs, tf.zeros(3))
+    whole = contributions(graph, masked, inputs, tf.zeros(3))
     single = [
-        contributions(scorer, masked, inputs[i : i + 1], tf.zeros(1))
+        contributions(graph, masked, inputs[i : i + 1], tf.zeros(1))
         for i in range(3)
     ]
     np.testing.assert_allclose(
         whole, np.concatenate(single), rtol=1e-3, atol=1e-5
     )
+
+
+def three_in_a_row():
+    """Returns a net whose loss is half of `(x g ** 3) ** 2`, and its graph."""
+    inputs = keras.Input((1, 1, 2))
+    conv = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")
+    x = conv(inputs)
+    for _ in range(2):
+        depthwise = keras.layers.DepthwiseConv2D(1, name=f"row{_}")
+        x = depthwise(x)
+        depthwise.kernel.assign(tf.ones_like(depthwise.kernel))
+    x = keras.layers.Flatten()(x)
+    last = keras.layers.Dense(2, use_bias=False)
+    model = keras.Model(inputs, last(x))
+    conv.kernel.assign(np.eye(2)[None, None])
+    last.kernel.assign(np.eye(2))
+    return model, tracing.trace(model)
+
+
+@pytest.mark.parametrize(
+    "power, expected", [(0, [9, 144]), (0.5, [3, 48]), (1, [1, 16])]
+)
+def test_gates_in_a_row_count_as_one(power, expected):
+    model, graph = three_in_a_row()
+    masked = masking.mask_model(model, graph)
+    data = tf.data.Dataset.from_tensors((np.array([[[[1.0, 2.0]]]]), [0]))
+    found = scoring.score(
+        masked,
+        graph,
+        taylor.TaylorFO(row_power=power),
+        data,
+        lambda labels, outputs: tf.reduce_sum(outputs**2, -1) / 2,
+    )
+    assert (gates.in_a_row(program.program(masked), graph) == 3).sum() == 2
+    np.testing.assert_allclose(
+        found["TaylorFO"][graph.layer_units("conv")], expected, rtol=1e-6
+    )
+
+
+def test_places_of_a_stream_are_not_in_a_row():
+    model = zoo.network("residual_identity")
+    graph = tracing.trace(model)
+    rows = gates.in_a_row(
+        program.program(masking.mask_model(model, graph)), graph
+    )
+    assert set(rows[graph.prunable]) == {1}
+
+
+def test_power_must_not_be_negative():
+    with pytest.raises(ValueError, match="at least 0. Received: row_power=-1"):
+        taylor.TaylorFO(row_power=-1)

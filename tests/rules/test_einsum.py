@@ -46,7 +46,7 @@ def test_units_on_the_axes(equation, shape, kernel, bias):
 def test_filters_write_one_channel_each():
     layer = layers.EinsumDense("abc,cde->abde", (6, 5, 2))
     node_of(layer)
-    filters = rules.rule_for(layer).filters(layer)
+    filters = rules.rule_for(layer).filters(layer, layer.kernel)
     expected = np.transpose(layer.kernel, (0, 2, 1)).reshape(8, 5)
     np.testing.assert_array_equal(filters, expected)
 

@@ -2,14 +2,16 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
+import tensorflow as tf
 
 from tests import odd
 from tfprune import compaction
 from tfprune import rules
-from tfprune import scoring
 from tfprune import masking
 from tfprune import tracing
+from tfprune import weights
 from tfprune.criteria import weight_norm
 
 
@@ -48,9 +50,9 @@ def test_norm_is_that_of_the_kernel_inside():
     model = network(layers.Conv2D(3, 1, name="a"), layers.Conv2D(2, 1))
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
-    score = scoring.Scorer(masked, graph, weight_norm.WeightNorm(), None)
     layer = masking.unwrapped(masked.get_layer("a_over_time"))
-    found = score.criteria["WeightNorm"].layer_contribution(layer)
+    read = weights.Weights(layer, {}, tf.ones(graph.num_units + 1), None)
+    found = weight_norm.WeightNorm().layer_contribution(read)
     expected = np.abs(layer.layer.kernel).sum(axis=(0, 1, 2))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 

@@ -110,7 +110,7 @@ def test_positions(layer, positions):
 )
 def test_filters_write_one_channel_each(layer, transpose):
     node = node_of(layer)
-    filters = rules.rule_for(layer).filters(layer)
+    filters = rules.rule_for(layer).filters(layer, layer.kernel)
     assert filters.shape[-1] == node.outputs[0].size
     kernel = np.transpose(layer.kernel, transpose)
     channels = filters.shape[-1]

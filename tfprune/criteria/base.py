@@ -1,63 +1,46 @@
-"""What criteria share: the gates or the weights they read, and the hooks."""
-
-from typing import NamedTuple
+"""What criteria share: the hooks, and what becomes of tied units."""
 
 import numpy as np
 import tensorflow as tf
 
-from tfprune import gradients
-from tfprune import graph as graph_lib
+from tfprune import replicas
 
-
-class Tap(NamedTuple):
-    """One gate seen on one batch; uses of a shared gate lie side by side.
-
-    Attributes:
-        layers: The chain that the gate closes, such as (Conv2D, ReLU): of its
-            first use, if it has several.
-        output: [batch, ..., channels].
-        gradient: `output_grad`, or None if the losses do not have it.
-    """
-
-    layers: tuple
-    output: tf.Tensor
-    gradient: tf.Tensor | None
-
-    @property
-    def output_grad(self):
-        """Gradient of the sum of all losses on this replica, as the output.
-
-        In inference mode a row is that of the loss of its example alone; a
-        `BatchNormalization` in training mode makes it depend on the others.
-
-        Raises:
-            ValueError: If the losses depend on no gate by a gradient.
-        """
-        return gradients.required(self.gradient)
-
-
-class Batch(NamedTuple):
-    """One batch on one replica, and all that a criterion may read of it."""
-
-    taps: dict  # {path of the gate: Tap}
-    units: dict  # {path of the gate: its units, an array as in `Node`}
-    layers: dict  # {path: layer of the masked model, without its mask}
-    inputs: list  # a tensor for each input of the program
-    labels: object
-    program: object  # the `Program` of the masked model
-    graph: graph_lib.ChannelGraph
-    alive: tf.Tensor  # bool [num_units], the units to score
-    loss_fn: object
+# How the scores of the places that are tied to one unit make up its score.
+TIES = {
+    "sum": None,  # Their contributions are added up, before `reduce`.
+    "mean": tf.math.unsorted_segment_mean,
+    "max": tf.math.unsorted_segment_max,
+    "min": tf.math.unsorted_segment_min,
+}
 
 
 class Criterion:
     """Scores the units of a model; low scores go first.
 
-    Subclasses fill in `contribution` and `reduce`. The contributions to a unit
-    are added up over the gates it is tied to *before* `reduce`, which need
-    not be linear, and which sees the examples of all replicas. Criteria that
-    read no gates, like the oracle, override `contributions` instead.
+    Subclasses fill in `contribution` and `reduce`, which sees the examples of
+    all replicas, and need not be linear. Criteria that read no gates, like the
+    oracle, override `contributions` instead.
+
+    Args:
+        ties: What the score of a unit is that several gates are tied to:
+            `"sum"` adds up their contributions *before* `reduce`, as one gate
+            of all of them would; `"mean"`, `"max"` and `"min"` are of the
+            scores of each alone. With `"min"` a unit goes when one of its
+            channels is picked alone. Defaults to `"sum"`.
+
+    Raises:
+        ValueError: If it is none of these.
     """
+
+    ties = "sum"
+
+    def __init__(self, ties="sum"):
+        if ties not in TIES:
+            raise ValueError(
+                f"`ties` must be one of {', '.join(TIES)}. "
+                f"Received: ties={ties!r}."
+            )
+        self.ties = ties
 
     @property
     def name(self):
@@ -92,37 +75,73 @@ class Criterion:
             ValueError: If nothing that the criterion reads belongs to a unit;
                 names the layer.
         """
-        return self._by_unit(
-            batch,
-            [
-                (batch.units[path], self.contribution(tap))
-                for path, tap in batch.taps.items()
-            ],
+        parts, units = self._places(batch)
+        return tf.transpose(
+            tf.math.unsorted_segment_sum(
+                tf.transpose(parts), units, batch.graph.num_units
+            )
         )
 
-    def _by_unit(self, batch, pairs):
-        """Adds up pairs of units and what they are given, or None."""
+    def pairs(self, batch):
+        """Returns what each gate adds, pairs of its units and a contribution.
+
+        Args:
+            batch: A `Batch`.
+        """
+        return [
+            self._pair(batch.units[path], self.contribution(tap))
+            for path, tap in batch.taps.items()
+        ]
+
+    def scores(self, batch):
+        """Returns the scores of the units on a batch, [num_units].
+
+        In replica context; all replicas return the same.
+
+        Args:
+            batch: The `Batch` of this replica.
+
+        Raises:
+            ValueError: As for `contributions`, or if a hook returns another
+                shape.
+        """
+        count = batch.graph.num_units
+        combine = TIES[self.ties]
+        if combine is None:
+            parts = self.contributions(batch)
+            parts = self._float32("contributions", parts, [None, count])
+            return self._reduced(parts, count)
+        parts, units = self._places(batch)
+        scores = combine(self._reduced(parts, parts.shape[1]), units, count)
+        return tf.where(np.isin(np.arange(count), units), scores, 0.0)
+
+    def _reduced(self, parts, count):
+        """Returns the scores of places, [count], from those of all replicas."""
+        scores = self.reduce(replicas.gather_over_replicas(parts))
+        return self._float32("reduce", scores, [count])
+
+    def _places(self, batch):
+        """Returns the contributions of all channels, and their units."""
         pairs = [
-            (units, self._checked(tf.cast(part, tf.float32), units.size))
-            for units, part in pairs
+            (units, tf.cast(part, tf.float32))
+            for units, part in self.pairs(batch)
             if part is not None
         ]
         units = [
             np.broadcast_to(units.ravel(), part.shape[-1])
             for units, part in pairs
         ]
-        units = np.concatenate(units) if units else np.zeros(0, int)
+        units = np.concatenate([*units, np.zeros(0, int)])
         self._check_all_covered(batch, units)
         if not pairs:
-            return tf.zeros((1, batch.graph.num_units))
-        total = tf.math.unsorted_segment_sum(
-            tf.transpose(tf.concat([part for _, part in pairs], axis=1)),
-            units,
-            batch.graph.num_units,
-        )
-        return tf.transpose(total)
+            return tf.zeros((1, 0)), units
+        return tf.concat([part for _, part in pairs], axis=1), units
 
-    def _checked(self, part, channels):
+    def _pair(self, units, part):
+        """Returns units and a contribution of their shape, or None."""
+        if part is None:
+            return units, None
+        part, channels = tf.convert_to_tensor(part), units.size
         # One unit may stand for all channels.
         if part.shape.rank != 2 or channels not in (1, part.shape[1]):
             raise ValueError(
@@ -130,7 +149,7 @@ class Criterion:
                 f"each example, [batch, {channels}] or [1, {channels}]. "
                 f"Received: shape {part.shape}."
             )
-        return part
+        return units, part
 
     def _check_all_covered(self, batch, units):
         prunable = np.flatnonzero(batch.graph.prunable)
@@ -144,6 +163,17 @@ class Criterion:
                 "another criterion."
             )
 
+    def _float32(self, hook, values, shape):
+        """Returns what a hook gave, if it is of a shape."""
+        given = None if values is None else tf.convert_to_tensor(values).shape
+        if given is None or not given.is_compatible_with(shape):
+            numbers = ", ".join(str(length or "batch") for length in shape)
+            raise ValueError(
+                f"`{hook}` of {self.name} must be of shape [{numbers}], with "
+                f"one number for each unit. Received: shape {given}."
+            )
+        return tf.cast(values, tf.float32)
+
 
 class WeightCriterion(Criterion):
     """Scores units by the weights of the layers that they leave.
@@ -152,11 +182,11 @@ class WeightCriterion(Criterion):
     the sum. A layer counts once, however often it is called.
     """
 
-    def layer_contribution(self, layer):
+    def layer_contribution(self, weights):
         """Returns what a layer adds to the scores of its channels.
 
         Args:
-            layer: A layer of the masked model, without its mask.
+            weights: The `Weights` of a layer.
 
         Returns:
             [channels]; None if it has no weights that this criterion reads.
@@ -169,21 +199,15 @@ class WeightCriterion(Criterion):
         """Returns the sums, [num_units]; all replicas see the same weights."""
         return tf.reduce_mean(contributions, axis=0)
 
-    def contributions(self, batch):
-        pairs = []
-        for node in batch.graph.node_of.values():
-            if node.path in batch.layers:
-                layer = batch.layers[node.path]
-                pairs.append(self._of_layer(node.outputs[0], layer))
-                if node.inside is not None:
-                    inner = getattr(layer, node.inner)
-                    pairs.append(self._of_layer(node.inside, inner))
-        return self._by_unit(batch, pairs)
-
-    def _of_layer(self, units, layer):
-        """Returns the units of the channels of a layer, and what it adds."""
-        part = self.layer_contribution(layer)
-        return units, None if part is None else part[tf.newaxis]
+    def pairs(self, batch):
+        found = (
+            (units, self.layer_contribution(weights))
+            for units, weights in batch.weights()
+        )
+        return [
+            self._pair(units, None if part is None else part[tf.newaxis])
+            for units, part in found
+        ]
 
 
 def named(criteria):

@@ -9,10 +9,9 @@ from tfprune.criteria import base
 class BNScale(base.WeightCriterion):
     """`|gamma|` of the batch normalisations of a unit; needs no data."""
 
-    def layer_contribution(self, layer):
+    def layer_contribution(self, weights):
         """Returns `|gamma|`, [channels]."""
-        if not isinstance(layer, keras.layers.BatchNormalization):
+        if not isinstance(weights.layer, keras.layers.BatchNormalization):
             return None
-        if layer.gamma is None:
-            return None
-        return tf.abs(tf.convert_to_tensor(layer.gamma))
+        gamma = weights.value("gamma")
+        return None if gamma is None else tf.abs(gamma)

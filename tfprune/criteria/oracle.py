@@ -25,6 +25,7 @@ class Oracle(base.Criterion):
     """
 
     def __init__(self, absolute=False):
+        super().__init__()
         self.absolute = absolute
 
     def contributions(self, batch):

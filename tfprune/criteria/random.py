@@ -13,6 +13,7 @@ class Random(base.Criterion):
     """
 
     def __init__(self, seed=0):
+        super().__init__()
         self.seed = seed
 
     def contributions(self, batch):

@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from tfprune.criteria import base
-from tfprune.rules import base as rules
 
 
 class WeightNorm(base.WeightCriterion):
@@ -11,21 +10,21 @@ class WeightNorm(base.WeightCriterion):
 
     Args:
         p: Order of the norm, > 0. Defaults to 1, as in the paper.
+        ties: As for `Criterion`. Defaults to `"sum"`.
     """
 
-    def __init__(self, p=1):
+    def __init__(self, p=1, ties="sum"):
         if not p > 0:
             raise ValueError(f"`p` must be positive. Received: p={p}.")
+        super().__init__(ties)
         self.p = p
 
-    def layer_contribution(self, layer):
+    def layer_contribution(self, weights):
         """Returns the sum of `|w| ** p` over each filter, [channels]."""
-        rule = rules.rule_for(layer)
-        filters = rule.filters(layer) if rule.kernels else None
-        if filters is None:
+        kernel = weights.kernel
+        if kernel is None:
             return None
-        filters = tf.cast(filters, tf.float32)
-        return tf.reduce_sum(tf.abs(filters) ** self.p, axis=0)
+        return tf.reduce_sum(tf.abs(kernel) ** self.p, axis=0)
 
     def reduce(self, contributions):
         """Returns the norms, [num_units]."""

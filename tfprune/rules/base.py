@@ -107,13 +107,16 @@ class Rule:
         """Returns {kernel: at how many places it is applied}."""
         return dict.fromkeys(self.kernels, self.positions(node))
 
-    def filters(self, layer):
-        """Returns the first kernel of a layer as [fan_in, channels].
+    def filters(self, layer, kernel):
+        """Returns a tensor laid out as the first kernel, [fan_in, channels].
 
-        By default, the channels that it writes lie on its last axis. None if
-        it alone does not tell what a channel is worth.
+        By default, the channels that the kernel writes lie on its last axis.
+        None if it alone does not tell what a channel is worth.
+
+        Args:
+            layer: The layer.
+            kernel: Its first kernel, or a tensor of the same shape.
         """
-        kernel = keras.ops.convert_to_tensor(variable(layer, self.kernels[0]))
         return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
 
 

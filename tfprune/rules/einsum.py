@@ -48,10 +48,10 @@ class EinsumDense(writers.Writer):
             shape[_place(written, letter)] = 1
         return writers.places((*shape, 1), -1)
 
-    def filters(self, layer):
-        _, kernel, _ = _specs(layer)
-        axis = kernel.index(self._made(layer)[0])
-        moved = keras.ops.moveaxis(layer.kernel, axis, -1)
+    def filters(self, layer, kernel):
+        _, letters, _ = _specs(layer)
+        axis = letters.index(self._made(layer)[0])
+        moved = keras.ops.moveaxis(kernel, axis, -1)
         return keras.ops.reshape(moved, (-1, moved.shape[-1]))
 
     def _made(self, layer):

@@ -51,8 +51,8 @@ class _Step(base.Rule):
         products = self.rule.products(_step(node))
         return {f"layer.{name}": n * steps for name, n in products.items()}
 
-    def filters(self, layer):
-        return self.rule.filters(layer.layer)
+    def filters(self, layer, kernel):
+        return self.rule.filters(layer.layer, kernel)
 
 
 def _step(node):

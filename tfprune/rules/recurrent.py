@@ -31,7 +31,7 @@ class Recurrent(base.Rule):
     def positions(self, node):
         return writers.places(node.input_shapes[node.index("sequences")], -1)
 
-    def filters(self, layer):
+    def filters(self, layer, kernel):
         return None
 
 

@@ -100,8 +100,8 @@ class ConvTranspose(Writer):
     def positions(self, node):
         return places(node.input_shapes[0], self.axis(node))
 
-    def filters(self, layer):
-        kernel = keras.ops.swapaxes(layer.kernel, -1, -2)
+    def filters(self, layer, kernel):
+        kernel = keras.ops.swapaxes(kernel, -1, -2)
         return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
 
 
@@ -117,9 +117,9 @@ class DepthwiseConv(Writer):
         spatial = (None,) * node.layer.rank
         return {"kernel": (*spatial, read, None), "bias": (written,)}
 
-    def filters(self, layer):
-        channels = layer.kernel.shape[-2] * layer.depth_multiplier
-        return keras.ops.reshape(layer.kernel, (-1, channels))
+    def filters(self, layer, kernel):
+        channels = kernel.shape[-2] * layer.depth_multiplier
+        return keras.ops.reshape(kernel, (-1, channels))
 
 
 class SeparableConv(Writer):
