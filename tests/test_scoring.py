@@ -11,10 +11,14 @@ from tests import zoo
 from tfprune import budgets
 from tfprune import criteria
 from tfprune import evaluation
+from tfprune import gradients
 from tfprune import masking
+from tfprune import rankings
+from tfprune import reading
 from tfprune import scoring
 from tfprune import tracing
 from tfprune.criteria import base
+from tfprune.layers import channel_mask
 
 
 def cross_entropy(labels, outputs):
@@ -52,6 +56,8 @@ def test_little_network_by_hand():
             "m23": criteria.TaylorFO(per_example=True),
             "oracle": criteria.Oracle(),
             "m40": criteria.Oracle(absolute=True),
+            "m0": criteria.TaylorWeight(),
+            "m6": criteria.TaylorOutput(),
         },
         tf.data.Dataset.from_tensors((images, labels)),
         cross_entropy,
@@ -62,12 +68,18 @@ def test_little_network_by_hand():
         "m23": [0.9902695, 0, 2.22049067],
         "oracle": [-0.81661229, 0, -1.40741346],
         "m40": [0.81661229, 0, 1.40741346],
+        "m0": [0.54431281, 0, 1.07692666],
     }
-    assert list(found) == list(expected)
+    assert list(found) == [*expected, "m6"]
     for name, values in expected.items():
         np.testing.assert_allclose(
             found[name][units], values, rtol=2e-6, atol=1e-7, err_msg=name
         )
+    everything = np.ones(graph.num_units, bool)
+    normed = rankings.layer_ranking(found["m6"], graph, everything)
+    np.testing.assert_allclose(
+        normed[units], [0.57151212, 0, 0.8205936], rtol=1e-6
+    )
 
 
 def dataset(examples=7, batch_size=4, shape=(8, 8, 3)):
@@ -156,6 +168,63 @@ def test_one_and_two_replicas_agree_and_choose_the_same_units(name):
             for scores in found
         ]
         np.testing.assert_array_equal(*keeps)
+
+
+def tied():
+    """Returns a net whose two gates of a unit see 1, 2 and 3, -4."""
+    inputs = keras.Input((2,))
+    branches = []
+    for name, values in (("a", [1.0, 2.0]), ("b", [3.0, -4.0])):
+        dense = layers.Dense(2, use_bias=False, name=name)
+        branches.append(layers.ReLU()(dense(inputs)) - 0.0)
+        dense.kernel.assign(np.diag(values))
+    x = layers.Add(name="add")(branches)
+    return keras.Model(inputs, layers.Dense(1)(x))
+
+
+@pytest.mark.parametrize(
+    "ties, expected",
+    [
+        ("sum", [4.0, 6.0]),
+        ("mean", [2.0, 3.0]),
+        ("max", [3.0, 4.0]),
+        ("min", [1.0, 2.0]),
+    ],
+)
+def test_places_of_a_unit_make_up_its_score(ties, expected):
+    model = tied()
+    graph = tracing.trace(model)
+    found = scoring.score(
+        masking.mask_model(model, graph),
+        graph,
+        criteria.WeightNorm(1, ties=ties),
+        tf.data.Dataset.from_tensors((np.eye(2), np.zeros(2, int))),
+        lambda labels, outputs: outputs[:, 0],
+    )
+    units = graph.layer_units("add")
+    np.testing.assert_allclose(found["WeightNorm"][units], expected)
+
+
+@pytest.mark.parametrize("ties", ["mean", "max", "min"])
+def test_ties_are_of_the_scores_of_single_gates(ties):
+    model = zoo.NETWORKS["residual_identity"]()
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    criterion, data = criteria.TaylorFO(ties=ties), dataset(4)
+    found = scoring.score(masked, graph, criterion, data, cross_entropy)
+    (batch,) = data
+    seen = gradients.backward(
+        masked, cross_entropy, *batch, tap=channel_mask.tapped, training=False
+    )
+    read = reading.Reader(masked, graph, cross_entropy).read(seen, *batch)
+    units, parts = zip(*criterion.pairs(read))
+    units = np.concatenate([each.ravel() for each in units])
+    squares = np.concatenate(parts, axis=1).mean(axis=0) ** 2
+    combine = getattr(np, ties)
+    for unit in np.flatnonzero(graph.prunable):
+        np.testing.assert_allclose(
+            found["TaylorFO"][unit], combine(squares[units == unit]), rtol=1e-4
+        )
 
 
 def test_masks_and_weights_are_as_before():
