@@ -19,16 +19,14 @@ import steps
 import tensorflow as tf
 
 from tfprune import compaction
+from tfprune import criteria
 from tfprune import losses
 from tfprune import masking
 from tfprune import models
 from tfprune import scoring
 from tfprune import timing
 from tfprune import tracing
-from tfprune.criteria import bn_scale
 from tfprune.criteria import oracle
-from tfprune.criteria import taylor
-from tfprune.criteria import weight_norm
 
 DEEP = "ResNet101", "ResNet152", "EfficientNetB7", "NASNetLarge"
 
@@ -88,18 +86,22 @@ def memory(unused_runs):
 
 
 def scores(runs):
-    """Yields the time of four criteria as a share of a plain pass."""
+    """Yields the time of eight criteria as a share of a plain pass."""
     model, (images, labels) = models.resnet20(), steps.batch()
     loss_fn = losses.CrossEntropy()
     graph = tracing.trace(model)
     masked = masking.mask_model(model, graph)
-    criteria = {
-        "batch": taylor.TaylorFO(),
-        "example": taylor.TaylorFO(per_example=True),
-        "norm": weight_norm.WeightNorm(),
-        "scale": bn_scale.BNScale(),
+    each = {
+        "TaylorFO of examples": criteria.TaylorFO(per_example=True),
+        "TaylorFO": criteria.TaylorFO(),
+        "TaylorOutput": criteria.TaylorOutput(),
+        "TaylorWeight": criteria.TaylorWeight(),
+        "Fisher": criteria.Fisher(),
+        "MeanActivation": criteria.MeanActivation(),
+        "MeanGradient": criteria.MeanGradient(),
+        "BNTaylor": criteria.BNTaylor(),
     }
-    scorer = scoring.Scorer(masked, graph, criteria, loss_fn)
+    scorer = scoring.Scorer(masked, graph, each, loss_fn)
 
     @tf.function
     def plain():
@@ -113,7 +115,7 @@ def scores(runs):
 
     times = timing.cpu_ms({"plain": plain, "scored": scored}, runs)
     ratio = times["scored"] / times["plain"]
-    yield "four criteria / forward and backward pass", ratio, "x", 1.3
+    yield "eight criteria / forward and backward pass", ratio, "x", 1.3
 
 
 def masks(runs):
