@@ -16,7 +16,7 @@ LINES = """
     pretraining
     comparison stages
     methods measures rounds
-    runs
+    runs composition
     scoring budgets training report
     selection sections search_figures
     latency rankings
@@ -24,7 +24,7 @@ LINES = """
     reading works checks batch_norm figures evaluation identity journal loops
     halving damage
     compaction stopwatch measuring
-    exporting speed hdf5 published targets
+    exporting speed hdf5 published targets proposals draws
     verification costs curvature
     masking
     tracing

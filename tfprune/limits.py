@@ -52,6 +52,21 @@ def spare(graph, limits, keep, units):
     return max(0, min(left, default=0))
 
 
+def removable(graph, limits, keep):
+    """Returns which units may go next, one of them, bool [num_units].
+
+    Args:
+        graph: A `ChannelGraph`.
+        limits: Those of `least`.
+        keep: bool, [num_units], which units are alive.
+    """
+    free = graph.prunable & keep
+    for units, limit in zip(graph.unit_sets, limits, strict=True):
+        if keep[units].sum() <= limit:
+            free[units] = False
+    return free
+
+
 def thinned(graph):
     """Returns a mask that takes a unit of every layer that can lose one.
 

@@ -158,6 +158,14 @@ class Selector:
         """
         return units[: limits.spare(self._graph, self._least, keep, units)]
 
+    def removable(self, keep):
+        """Returns which units `min_units` lets go next, bool [num_units].
+
+        Args:
+            keep: bool, [num_units], the units that are alive.
+        """
+        return limits.removable(self._graph, self._least, keep)
+
     def enough(self, keep, units):
         """Returns as many of some units, the first, as the budget asks for.
 
