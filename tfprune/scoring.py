@@ -1,6 +1,5 @@
 """Scores of units: gates of one pass over the data, read by many criteria."""
 
-
 import numpy as np
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""VGG-16 for small images (Simonyan and Zisserman, 2015, arXiv:1409.1556)."""
+"""VGG for small images (Simonyan and Zisserman, 2015, arXiv:1409.1556)."""
 
 import keras
 from keras import layers
@@ -6,7 +6,35 @@ from keras import layers
 from tfprune.models import blocks
 from tfprune.models import weights as weights_lib
 
-_WIDTHS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
+_WIDTHS = {
+    11: ((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2),
+    16: ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
+}
+
+
+def vgg11(input_shape=(32, 32, 3), classes=10, width=1.0, weights=None):
+    """Returns VGG-11 with batch normalisation and two hidden dense layers.
+
+    Unlike the paper, the dense layers are of 512 units, and normalised too, as
+    Molchanov et al. (2019) have a gate after each.
+
+    Args:
+        input_shape: As for `vgg16`.
+        classes: As for `vgg16`.
+        width: As for `vgg16`.
+        weights: As for `vgg16`.
+    """
+    inputs = keras.Input(input_shape, name="images")
+    x = _features(inputs, 11, width)
+    for number in (1, 2):
+        name = f"dense{number}"
+        x = layers.Dense(round(width * 512), use_bias=False, name=name)(x)
+        x = layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
+        )(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    x = layers.Dense(classes, name="logits")(x)
+    return weights_lib.load(keras.Model(inputs, x, name="vgg11"), weights)
 
 
 def vgg16(input_shape=(32, 32, 3), classes=10, width=1.0, weights=None):
@@ -23,14 +51,19 @@ def vgg16(input_shape=(32, 32, 3), classes=10, width=1.0, weights=None):
             rounded to whole channels. Defaults to 1.
         weights: A file that `weights.load` reads. Defaults to `None`, random.
     """
-    inputs = x = keras.Input(input_shape, name="images")
-    for block, widths in enumerate(_WIDTHS, start=1):
-        for conv, filters in enumerate(widths, start=1):
-            name = f"block{block}_conv{conv}"
-            x = blocks.conv_bn_relu(x, round(width * filters), 3, name)
-        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
-    x = layers.Flatten(name="flatten")(x)
+    inputs = keras.Input(input_shape, name="images")
+    x = _features(inputs, 16, width)
     x = layers.Dense(round(width * 512), name="dense1")(x)
     x = layers.ReLU(name="dense1_relu")(x)
     x = layers.Dense(classes, name="logits")(x)
     return weights_lib.load(keras.Model(inputs, x, name="vgg16"), weights)
+
+
+def _features(x, depth, width):
+    """Returns what the convolutions of a depth make of images, flat."""
+    for block, widths in enumerate(_WIDTHS[depth], start=1):
+        for conv, filters in enumerate(widths, start=1):
+            name = f"block{block}_conv{conv}"
+            x = blocks.conv_bn_relu(x, round(width * filters), 3, name)
+        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    return layers.Flatten(name="flatten")(x)
