@@ -36,28 +36,45 @@ def score(masked, graph, criteria, dataset, loss_fn, batches=None):
             name, or a score is not finite.
     """
     checks.check_pairs(dataset)
-    scorer = Scorer(masked, graph, criteria, loss_fn)
     if batches is not None:
         checks.check_counts(batches=batches)
         dataset = dataset.take(batches)
-    distributed, step = replicas.distribute(dataset, scorer.pass_over)
-    totals, count = dict.fromkeys(scorer.criteria, 0.0), 0
-    for batch in distributed:
-        if count == 0:
-            # Another pass, for the check alone, would turn a shuffle.
-            checks.check_examples(masked, *replicas.gather(batch), loss_fn)
-        for name, scores in step(batch).items():
-            totals[name] = totals[name] + scores.numpy()
+    totals, count = {}, 0
+    for scores in each_batch(masked, graph, criteria, dataset, loss_fn):
+        for name, each in scores.items():
+            totals[name] = totals.get(name, 0.0) + each
         count += 1
     if count < (batches or 1):
         raise ValueError(
             f"`dataset` must hold {batches or 'some'} batches. "
             f"Received: {count} batches."
         )
-    return {
-        name: scorer.checked(name, total / count)
-        for name, total in totals.items()
-    }
+    return {name: total / count for name, total in totals.items()}
+
+
+def each_batch(masked, graph, criteria, dataset, loss_fn):
+    """Yields the scores that `score` averages, {name: float [num_units]}.
+
+    Args:
+        masked: As for `score`.
+        graph: As for `score`.
+        criteria: As for `score`.
+        dataset: As for `score`.
+        loss_fn: As for `score`.
+
+    Raises:
+        ValueError: As for `score`, but for datasets that are too short.
+    """
+    scorer = Scorer(masked, graph, criteria, loss_fn)
+    distributed, step = replicas.distribute(dataset, scorer.pass_over)
+    for count, batch in enumerate(distributed):
+        if count == 0:
+            # Another pass, for the check alone, would turn a shuffle.
+            checks.check_examples(masked, *replicas.gather(batch), loss_fn)
+        yield {
+            name: scorer.checked(name, scores.numpy())
+            for name, scores in step(batch).items()
+        }
 
 
 class Scorer:
