@@ -161,8 +161,8 @@ class Progress:
         """Shows a record and how far the run is.
 
         Args:
-            record: Dict with `loss`, and as far as known `round`, `phase`,
-                `accuracy`, on validation data, and `macs_kept`.
+            record: Dict with, as far as known, `round`, `phase`, `batch`,
+                `loss`, `accuracy`, on validation data, and `macs_kept`.
             progress: How much is done, and how much there is.
         """
         done, total = progress
@@ -244,9 +244,12 @@ def _line(record, done, total):
         parts.append(f"step {done}/{total}")
     elif "epoch" in record:
         parts = [f"base epoch {done}/{total}"]
+    elif "batch" in record:
+        parts = [f"batch {done}/{total}"]
     else:
         parts, data = [f"measurement {done}/{total}"], "test"
-    parts.append(f"loss {record['loss']:.4f}")
+    if "loss" in record:
+        parts.append(f"loss {record['loss']:.4f}")
     accuracy = record.get("accuracy")
     if accuracy is not None:
         parts.append(f"{data} accuracy {accuracy:.2%}")

@@ -12,13 +12,13 @@ SCRIPTS = sorted((ROOT / "bin").glob("*.py"))
 # Each line may import from the lines below it.
 LINES = """
     tfprune
-    pruning one_shot
+    pruning one_shot correlating
     pretraining
-    comparison stages
+    comparison correlation_report stages
     methods measures rounds
     runs composition
     scoring budgets training report
-    selection sections search_figures
+    selection sections search_figures correlation_figures
     latency rankings
     criteria
     reading works checks batch_norm figures evaluation identity journal loops

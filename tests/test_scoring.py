@@ -281,6 +281,34 @@ def test_scores_are_averaged_over_batches():
     first, second = score(data.take(1)), score(data.skip(1))
     np.testing.assert_allclose(score(data), (first + second) / 2, rtol=1e-4)
     np.testing.assert_allclose(score(data, batches=1), first, rtol=1e-4)
+    each = scoring.each_batch(
+        masked, graph, criteria.TaylorFO(), data, cross_entropy
+    )
+    for scores, expected in zip(each, (first, second), strict=True):
+        np.testing.assert_allclose(scores["TaylorFO"], expected, rtol=1e-4)
+
+
+def test_scores_of_a_batch_are_known_before_the_next_one_fails():
+    model = zoo.NETWORKS["plain"]()
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    data = dataset(8).map(lambda images, _: images)
+    labels = tf.data.Dataset.from_tensor_slices([[0] * 4, [1] * 4])
+
+    def loss_fn(labels, outputs):
+        factors = 1 / tf.cast(1 - labels, outputs.dtype)
+        return factors * cross_entropy(labels, outputs)
+
+    each = scoring.each_batch(
+        masked,
+        graph,
+        criteria.TaylorFO(),
+        tf.data.Dataset.zip(data, labels),
+        loss_fn,
+    )
+    assert np.isfinite(next(each)["TaylorFO"]).all()
+    with pytest.raises(ValueError, match="Scores must be finite. Received"):
+        next(each)
 
 
 def test_bn_scale_names_the_layer_without_one():

@@ -100,8 +100,10 @@ def grid(titles, rows, numbers=()):
             none.
     """
     ruler = ("---:" if title in numbers else "---" for title in titles)
-    rows = [[text.replace("|", "\\|") for text in row] for row in rows]
-    lines = ("| " + " | ".join(row) + " |" for row in (titles, ruler, *rows))
+    head, *rows = (
+        [text.replace("|", "\\|") for text in row] for row in (titles, *rows)
+    )
+    lines = ("| " + " | ".join(row) + " |" for row in (head, ruler, *rows))
     return "\n".join(lines)
 
 

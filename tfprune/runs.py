@@ -21,6 +21,8 @@ OUTPUTS = (
     "base",
     "base.keras",
     "checkpoints",
+    "correlation.md",
+    "correlation.png",
     "figures",
     "logs",
     "model.hdf5",

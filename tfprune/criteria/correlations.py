@@ -82,10 +82,8 @@ def by_layer(scores, truth, graph, keep=None, removed=0.3):
     Args:
         scores: {name of a criterion: float [num_units]}.
         truth: float [num_units].
-        graph: The `ChannelGraph` that numbers the units; one that several
-            layers share counts for the first of them.
-        keep: bool [num_units], the units that are left; of these the prunable
-            ones count. Defaults to all.
+        graph: As for `layers`.
+        keep: As for `layers`.
         removed: As for `correlation`; in each layer it is a fraction of that
             layer.
 
@@ -94,21 +92,10 @@ def by_layer(scores, truth, graph, keep=None, removed=0.3):
         how many count, and what a `Correlation` holds.
 
     Raises:
-        ValueError: As for `correlation`, if no unit counts, or if `keep` is
-            not one for this graph.
+        ValueError: As for `correlation` and `layers`.
     """
-    live = graph.prunable
-    if keep is not None:
-        live = live & graph.check(keep)
-    if not live.any():
-        raise ValueError(
-            "There must be a unit to score: prunable, and not masked. "
-            "Received: none."
-        )
-    layers = {None: np.flatnonzero(live)}
-    for unit, layer in graph.owners.items():
-        if live[unit]:
-            layers.setdefault(layer, []).append(unit)
+    parts = layers(graph, keep)
+    parts = {None: np.concatenate(list(parts.values())), **parts}
     return [
         {
             "criterion": name,
@@ -117,8 +104,35 @@ def by_layer(scores, truth, graph, keep=None, removed=0.3):
             **correlation(values, truth, units, removed)._asdict(),
         }
         for name, values in scores.items()
-        for layer, units in layers.items()
+        for layer, units in parts.items()
     ]
+
+
+def layers(graph, keep=None):
+    """Returns the units that can be compared, {layer: indices}.
+
+    Args:
+        graph: The `ChannelGraph` that numbers the units; one that several
+            layers share counts for the first of them.
+        keep: bool [num_units], the units that are left; of these the prunable
+            ones count. Defaults to all.
+
+    Raises:
+        ValueError: If there is none, or if `keep` is not one for this graph.
+    """
+    live = graph.prunable
+    if keep is not None:
+        live = live & graph.check(keep)
+    found = {}
+    for unit, layer in graph.owners.items():
+        if live[unit]:
+            found.setdefault(layer, []).append(unit)
+    if not found:
+        raise ValueError(
+            "There must be a unit to score: prunable, and not masked. "
+            "Received: none."
+        )
+    return found
 
 
 def check_removed(removed):
