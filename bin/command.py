@@ -166,7 +166,8 @@ class Progress:
             progress: How much is done, and how much there is.
         """
         done, total = progress
-        stage = record.get("stage", "run" if "round" in record else "base")
+        run = "round" in record or "run" in record
+        stage = record.get("stage", "run" if run else "base")
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task("", total=total)
         task = self._tasks[stage]
@@ -244,6 +245,8 @@ def _line(record, done, total):
         parts.append(f"step {done}/{total}")
     elif "epoch" in record:
         parts = [f"base epoch {done}/{total}"]
+    elif "run" in record:
+        parts, data = [f"{record['run']}, run {done}/{total}"], "test"
     elif "batch" in record:
         parts = [f"batch {done}/{total}"]
     else:

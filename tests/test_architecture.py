@@ -12,9 +12,9 @@ SCRIPTS = sorted((ROOT / "bin").glob("*.py"))
 # Each line may import from the lines below it.
 LINES = """
     tfprune
-    pruning one_shot correlating
+    pruning one_shot correlating experiment
     pretraining
-    comparison correlation_report stages
+    comparison correlation_report experiment_report stages
     methods measures rounds
     runs composition
     scoring budgets training report
@@ -24,7 +24,7 @@ LINES = """
     reading works checks batch_norm figures evaluation identity journal loops
     halving damage
     compaction stopwatch measuring
-    exporting speed hdf5 published targets proposals draws
+    exporting speed hdf5 published targets proposals draws curves
     verification costs curvature
     masking
     tracing

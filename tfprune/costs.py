@@ -6,11 +6,26 @@ import math
 from typing import NamedTuple
 
 from absl import logging
+import keras
 import numpy as np
 
 from tfprune import masking
 from tfprune import tracing
 from tfprune.rules import base
+
+
+_CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
 
 
 class Cost(NamedTuple):
@@ -86,6 +101,21 @@ class Meter:
             ValueError: If a size that they depend on is unknown.
         """
         return self._kernels(widths)
+
+    def convolutions(self, widths):
+        """Returns how many weights the kernels of convolutions have, [...]."""
+        return self._convolutions(widths)
+
+    @functools.cached_property
+    def _convolutions(self):
+        nodes = self._graph.node_of.values()
+        products = [
+            _axes(base.variable(node.layer, name), node.axes[name])
+            for node in nodes
+            if isinstance(node.layer, _CONVOLUTIONS)
+            for name in base.rule_for(node.layer).kernels
+        ]
+        return _Products(self.groups, products)
 
     @functools.cached_property
     def _weights(self):

@@ -23,6 +23,8 @@ OUTPUTS = (
     "checkpoints",
     "correlation.md",
     "correlation.png",
+    "experiment.md",
+    "experiment.png",
     "figures",
     "logs",
     "model.hdf5",
@@ -33,6 +35,7 @@ OUTPUTS = (
     "records.jsonl",
     "report.json",
     "report.md",
+    "runs",
     "scores.json",
     "stages",
 )

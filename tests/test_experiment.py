@@ -1,0 +1,201 @@
+"""Tests for tfprune.experiment and tfprune.experiment_report."""
+
+import json
+
+import keras
+from keras import layers
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.methods import tiny
+from tfprune import compaction
+from tfprune import costs
+from tfprune import criteria
+from tfprune import experiment
+from tfprune import experiment_report
+from tfprune import losses
+from tfprune import models
+from tfprune import pretraining
+from tfprune import tracing
+
+LOSS = losses.CrossEntropy()
+TWO = [criteria.WeightNorm(), criteria.TaylorFO()]
+NAMES = ["WeightNorm", "TaylorFO", "myopic oracle"]
+
+
+def network():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(5, 3, activation="relu", name="first")(inputs)
+    x = layers.Conv2D(4, 3, activation="relu", name="second")(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def run(folder, model=None, **kwargs):
+    data = tiny.batches(11)
+    arguments = {
+        "criteria": TWO,
+        "dataset": data,
+        "evaluation_data": tiny.batches(11),
+        "test_data": data,
+        "repetitions": 1,
+        "candidates": 4,
+        "batches": 1,
+        "oracle_batches": 1,
+        "round_units": 3,
+        "stop_accuracy": 0.01,
+        "pretraining": pretraining.Pretraining(tiny.sgd(0.05), 20),
+        **kwargs,
+    }
+    model = network() if model is None else model
+    return experiment.experiment(
+        model, loss_fn=LOSS, output_dir=folder, **arguments
+    )
+
+
+class Stop(Exception):
+    pass
+
+
+def test_experiment_goes_on_where_it_was_stopped(tmp_path):
+    whole = run(tmp_path / "whole")
+    assert [each["curve"] for each in whole] == NAMES
+    base = whole[0]["accuracy"][0]
+    for each in whole:
+        sparsity = np.array(each["sparsity"])
+        assert sparsity[0] == 0 and (np.diff(sparsity) > 0).all()
+        assert each["accuracy"][0] == base > 0.6
+    for name in NAMES:
+        assert name in (tmp_path / "whole" / "experiment.md").read_text()
+    assert (tmp_path / "whole" / "experiment.png").stat().st_size > 1000
+    report = json.loads((tmp_path / "whole" / "report.json").read_text())
+    assert report["runs"] == whole and report["base"] == base
+
+    seen = []
+
+    def stop(record, progress):
+        seen.append((record, progress))
+        if record.get("run") == "TaylorFO-1":
+            raise Stop
+
+    with pytest.raises(Stop):
+        run(tmp_path / "killed", on_record=stop)
+    shares = [done for record, (done, _) in seen if "run" in record]
+    assert shares == sorted(shares) and 1 < shares[-1] < 2
+    assert not (tmp_path / "killed" / "report.json").exists()
+    assert run(tmp_path / "killed") == whole
+    assert run(tmp_path / "killed") == whole  # Finished: nothing is done.
+    with pytest.raises(ValueError, match="of the same configuration"):
+        run(tmp_path / "killed", drop=0.1)
+
+
+def test_weights_of_convolutions_are_those_of_the_compacted_model():
+    model = models.resnet20(shortcut="projection", width=0.25)
+    graph = tracing.trace(model)
+    keep = ~graph.prunable
+    keep[np.random.default_rng(0).permutation(graph.num_units)[::2]] = True
+    for units in graph.unit_sets:
+        keep[units[:1]] = True
+    meter = costs.Meter(graph)
+    small = compaction.compact(model, graph, keep)
+    counted = sum(
+        int(np.prod(layer.kernel.shape))
+        for layer in small.layers
+        if isinstance(layer, layers.Conv2D)
+    )
+    assert meter.convolutions(meter.groups.widths(keep)) == counted
+
+
+FOUND = [
+    {
+        "curve": "one",
+        "repetition": 1,
+        "sparsity": [0.0, 10.0, 20.0],
+        "accuracy": [0.8, 0.8, 0.7],
+    },
+    {
+        "curve": "one",
+        "repetition": 2,
+        "sparsity": [0.0, 10.0, 20.0],
+        "accuracy": [0.8, 0.7, 0.6],
+    },
+    {
+        "curve": "two",
+        "repetition": 1,
+        "sparsity": [0.0, 10.0],
+        "accuracy": [0.8, 0.79],
+    },
+]
+
+
+def test_table_by_hand():
+    # One: 15 and 5 %, hence 10 % with a deviation of 5. Two gets never there.
+    table = experiment_report.crossings(FOUND, 0.75)
+    assert table["two"] == [None]
+    np.testing.assert_allclose(table["one"], [15, 5])
+    text = experiment_report.markdown(table, 0.8, 0.05)
+    assert "base model: 80.00%" in text and "at -5 points" in text
+    assert "| one | 10.0 % | 10.0 | 2 |" in text
+    assert "| two | never |  | 1 |" in text
+
+
+def test_runs_that_never_get_there_are_marked():
+    text = experiment_report.markdown({"one": [10.0, None]}, 0.8, 0.05)
+    assert "| one | > 10.0 % | 0.0 | 2 |" in text
+
+
+def test_drawing_has_a_curve_and_a_band_for_each():
+    (axes,) = experiment_report.drawing(FOUND, "two").axes
+    assert [line.get_label() for line in axes.lines] == ["one", "two"]
+    assert axes.lines[1].get_color() == "black"
+    assert len(axes.collections) == 2
+    np.testing.assert_allclose(axes.lines[0].get_ydata()[10], 75)
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"criteria": criteria.WeightNorm()}, "must be several"),
+        (
+            {"criteria": {"myopic oracle": TWO[0], "b": TWO[1]}},
+            "none of them named 'myopic oracle'",
+        ),
+        ({"drop": 5}, r"`drop` must be a share in \(0, 1\). Received: drop=5"),
+        ({"stop_accuracy": 0.0}, "`stop_accuracy` must be a share"),
+        ({"stop_accuracy": 0.99}, "more than `drop` below the test accuracy"),
+        ({"repetitions": 0}, "`repetitions` must be an int of at least 1"),
+        ({"frozen": ("nothing",)}, "nothing"),
+        ({"candidates": 1}, "at least one for each criterion"),
+    ],
+)
+def test_bad_arguments(tmp_path, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, pretraining=None, **kwargs)
+
+
+def test_model_without_convolutions_is_refused(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Dense(4)(layers.Flatten()(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    with pytest.raises(ValueError, match="must have convolutions"):
+        run(tmp_path, model)
+
+
+def test_labels_that_are_no_classes_are_refused(tmp_path):
+    targets = tf.one_hot(tiny.LABELS, 3) + 0.5
+    data = tf.data.Dataset.from_tensor_slices((tiny.IMAGES, targets)).batch(11)
+    with pytest.raises(ValueError, match="has no accuracy on them"):
+        experiment.experiment(
+            network(),
+            TWO,
+            data,
+            data.take(9),
+            data,
+            lambda labels, outputs: tf.reduce_sum((labels - outputs) ** 2, -1),
+            tmp_path,
+            repetitions=1,
+            candidates=4,
+            batches=1,
+            oracle_batches=1,
+        )

@@ -1,0 +1,123 @@
+"""The table and the drawing of an experiment."""
+
+import numpy as np
+
+from tfprune import curves
+from tfprune import figures
+from tfprune import files
+from tfprune import journal
+from tfprune import report
+
+
+def write(folder, found, base, drop, origin):
+    """Writes `report.json`, which ends an experiment.
+
+    Args:
+        folder: Output folder.
+        found: List of dicts of `curve`, `repetition`, `sparsity` and
+            `accuracy`, of each run.
+        base: Accuracy of the model as it was.
+        drop: Loss of accuracy that the table is of.
+        origin: {name: value}, what else the report holds.
+    """
+    summary = {
+        "base": base,
+        "drop": drop,
+        "crossings": crossings(found, base - drop),
+        "runs": found,
+        **origin,
+        "versions": report.versions(),
+    }
+    journal.write(folder / "report.json", summary)
+
+
+def draw(folder, found, base, drop, last):
+    """Writes `experiment.md` and `experiment.png`.
+
+    Args:
+        folder: Output folder.
+        found: As for `write`.
+        base: As for `write`.
+        drop: As for `write`.
+        last: Name of the curve that is drawn black.
+    """
+    text = markdown(crossings(found, base - drop), base, drop)
+    files.write_text(folder / "experiment.md", text)
+    with files.atomic(folder / "experiment.png") as partial:
+        drawing(found, last).savefig(partial)
+
+
+def crossings(found, level):
+    """Returns {curve: sparsity of each repetition at a level, or None}."""
+    table = {}
+    for run in found:
+        table.setdefault(run["curve"], []).append(
+            curves.crossing(_curve(run), level)
+        )
+    return table
+
+
+def markdown(table, base, drop):
+    """Returns the sparsities at a loss of accuracy as a table.
+
+    Args:
+        table: As of `crossings`.
+        base: Accuracy of the model as it was.
+        drop: The loss.
+    """
+    title = f"removed at -{100 * drop:g} points"
+    rows = [
+        (name, *_spread(values), str(len(values)))
+        for name, values in table.items()
+    ]
+    numbers = (title, "2 sigma", "repetitions")
+    return (
+        f"Test accuracy of the base model: {base:.2%}. Convolution weights "
+        "that are removed where it first falls that far below:\n\n"
+        f"{report.grid(('pruned by', *numbers), rows, numbers)}\n"
+    )
+
+
+def drawing(found, last):
+    """Returns a drawing of mean accuracies, with bands of two sigma.
+
+    Args:
+        found: As for `write`.
+        last: As for `draw`.
+    """
+    bands = {}
+    for run in found:
+        bands.setdefault(run["curve"], []).append(_curve(run))
+    figure = figures.blank(8, 5)
+    axes = figure.subplots()
+    for name, each in bands.items():
+        band = curves.band(each)
+        style = {"color": "black", "zorder": 3} if name == last else {}
+        (line,) = axes.plot(band.sparsity, 100 * band.mean, label=name, **style)
+        axes.fill_between(
+            band.sparsity,
+            100 * (band.mean - 2 * band.deviation),
+            100 * (band.mean + 2 * band.deviation),
+            color=line.get_color(),
+            alpha=0.15,
+            linewidth=0,
+        )
+    axes.set_xlabel("Convolution weights removed (%)")
+    axes.set_ylabel("Test accuracy (%)")
+    axes.set_xlim(0, 100)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=9)
+    return figure
+
+
+def _curve(run):
+    return curves.Curve(np.array(run["sparsity"]), np.array(run["accuracy"]))
+
+
+def _spread(values):
+    """Returns mean and two sigma as text; ">" if a run never got there."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "never", ""
+    more = "> " if len(known) < len(values) else ""
+    return f"{more}{np.mean(known):.1f} %", f"{2 * np.std(known):.1f}"
