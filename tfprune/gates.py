@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import itertools
 from typing import NamedTuple
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 
 from tfprune.rules import base
 from tfprune.rules import nodes as nodes_lib
+from tfprune.rules import pointwise
 
 
 class Gate(NamedTuple):
@@ -18,6 +20,7 @@ class Gate(NamedTuple):
     chain: tuple  # of the `Node`s that lead to it, from the one with a kernel
     wraps: bool  # whether the layer can be wrapped; else the mask follows it
     inside: bool = False  # whether it is the output of the layer inside of it
+    after: tuple = ()  # `Node`s of the activations that alone read it
 
     @property
     def path(self):
@@ -57,10 +60,12 @@ def find(code, nodes, prunable):
             chain = [node]
             while (after := followers[id(chain[-1])]) is not None:
                 chain.append(after)
+            rest = []
             while not _leaks(chain[-1], prunable):
-                chain.pop()
-            last = chain[-1]
-            add(last, tuple(chain), _wraps(last.layer, nodes))
+                rest.insert(0, chain.pop())
+            last, wraps = chain[-1], _wraps(chain[-1].layer, nodes)
+            after = tuple(itertools.takewhile(_is_activation, rest))
+            add(last, tuple(chain), wraps, False, after)
     return gates
 
 
@@ -116,6 +121,11 @@ def _follower(readers):
         return None
     rule = base.rule_for(readers[0].layer)
     return readers[0] if rule.pointwise and not rule.kernels else None
+
+
+def _is_activation(node):
+    """Whether a layer is a function of each number alone."""
+    return isinstance(base.rule_for(node.layer), pointwise.Activation)
 
 
 def _leaks(node, prunable):

@@ -28,11 +28,14 @@ class Tap(NamedTuple):
             first use, if it has several.
         output: [batch, ..., channels].
         gradient: `output_grad`, or None if the losses do not have it.
+        functions: The activations that read the gate, such as a ReLU after a
+            batch normalisation, in their order.
     """
 
     layers: tuple
     output: tf.Tensor
     gradient: tf.Tensor | None
+    functions: tuple = ()
 
     @property
     def output_grad(self):
@@ -45,6 +48,14 @@ class Tap(NamedTuple):
             ValueError: If the losses depend on no gate by a gradient.
         """
         return gradients.required(self.gradient)
+
+    @property
+    def activation(self):
+        """The output after those activations, of its shape."""
+        x = self.output
+        for function in self.functions:
+            x = tf.cast(function(x), x.dtype)
+        return x
 
     @property
     def positions(self):
@@ -171,7 +182,8 @@ class Reader:
         self._gates = {}  # by `id` of the `ChannelMask`
         for path, gate in graph.gates.items():
             chain = _chain(self._layers, gate)
-            self._gates[id(masks[path])] = path, gate.units, chain
+            after = tuple(self._layers.get(x.path, x.layer) for x in gate.after)
+            self._gates[id(masks[path])] = path, gate.units, chain, after
         self._in_a_row = gates.in_a_row(self._program, graph)
 
     def read(self, found, inputs, labels):
@@ -192,7 +204,7 @@ class Reader:
             alive &= self._candidates
         return Batch(
             dict(self._tap(key, pairs) for key, pairs in uses.items()),
-            {path: units for path, units, _ in self._gates.values()},
+            {path: units for path, units, *_ in self._gates.values()},
             self._layers,
             feeds.flat_inputs(self._model, inputs),
             labels,
@@ -222,14 +234,14 @@ class Reader:
         return stays
 
     def _tap(self, key, pairs):
-        path, units, chain = self._gates[key]
+        path, units, chain, after = self._gates[key]
         output, gradient = (
             None
             if tensors[0] is None
             else tf.concat([channels_last(x, units) for x in tensors], axis=1)
             for tensors in zip(*pairs)
         )
-        return path, Tap(chain, output, gradient)
+        return path, Tap(chain, output, gradient, after)
 
 
 def channels_last(x, units):

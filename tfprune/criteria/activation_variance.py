@@ -8,8 +8,9 @@ from tfprune.criteria import base
 class ActivationVariance(base.Criterion):
     """Variance of the outputs of a unit over examples and positions.
 
-    A unit that is nearly constant can go into the biases of those that read
-    it. Where several places are tied, it is that of all their outputs.
+    Outputs are those after a ReLU, if one follows. A unit that is nearly
+    constant can go into the biases of those that read it. Where several places
+    are tied, it is that of all their outputs.
     """
 
     def __init__(self):
@@ -31,7 +32,7 @@ class _Moment(base.Criterion):
 
     def contribution(self, tap):
         positions = list(range(1, tap.output.shape.rank - 1))
-        return tf.reduce_mean(tap.output**self._power, axis=positions)
+        return tf.reduce_mean(tap.activation**self._power, axis=positions)
 
     def reduce(self, contributions):
         return tf.reduce_mean(contributions, axis=0)

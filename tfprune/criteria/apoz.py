@@ -9,8 +9,8 @@ class APoZ(base.Criterion):
     """Share of the outputs of a unit that are not zero; needs no labels.
 
     The paper removes the units with the largest share of zeros, which score
-    lowest here. Unlike the sum of other criteria, several places that are tied
-    count by the mean.
+    lowest here. Outputs are those after a ReLU, if one follows. Places that
+    are tied count by the mean.
     """
 
     def __init__(self):
@@ -19,7 +19,7 @@ class APoZ(base.Criterion):
     def contribution(self, tap):
         """Returns the share over positions, [batch, channels]."""
         positions = list(range(1, tap.output.shape.rank - 1))
-        active = tf.cast(tap.output != 0, tf.float32)
+        active = tf.cast(tap.activation != 0, tf.float32)
         return tf.reduce_mean(active, axis=positions)
 
     def reduce(self, contributions):

@@ -8,14 +8,14 @@ from tfprune.criteria import base
 class MeanActivation(base.Criterion):
     """Mean of `|output|` over examples and positions; needs no labels.
 
-    Equation 2 of "Composition of Saliency Metrics for Pruning with a Myopic
-    Oracle".
+    Outputs are those after a ReLU, if one follows. Equation 2 of "Composition
+    of Saliency Metrics for Pruning with a Myopic Oracle".
     """
 
     def contribution(self, tap):
         """Returns the mean over positions, [batch, channels]."""
         positions = list(range(1, tap.output.shape.rank - 1))
-        return tf.reduce_mean(tf.abs(tap.output), axis=positions)
+        return tf.reduce_mean(tf.abs(tap.activation), axis=positions)
 
     def reduce(self, contributions):
         """Returns the means, [num_units]."""
