@@ -32,7 +32,7 @@ LINES = """
     layers gates rebuilding limits weights
     program rules gradients canonical
     feeds schedules data models files serving replicas losses units slots timing
-    explanation augmentation choices constructors groups
+    explanation augmentation averages choices constructors groups
 """
 LEVEL = {
     name: -line

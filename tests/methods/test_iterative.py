@@ -291,10 +291,36 @@ def test_scores_are_averaged_over_the_interval():
         tiny.batches(),
         losses.CrossEntropy(),
     )["TaylorFO"]
-    _, summed, count = run.state["method"]
+    _, summed, count, *_ = run.state["method"]
     assert count == 3
     np.testing.assert_allclose(summed / 3, expected, rtol=1e-4, atol=1e-12)
     assert np.ptp(expected) > 0
+
+
+def test_momentum_keeps_a_share_of_the_average_before():
+    # The model does not learn, so that all means are equal until units go.
+    found, model = {}, tiny.plain()
+    for momentum in (0.0, 0.75):
+        run = started(
+            method(
+                schedule=decay(3, 9, 3),
+                trainer=tiny.sgd(0.0),
+                steps=9,
+                momentum=momentum,
+            ),
+            model,
+        )
+        found[momentum] = []
+        while not run.done:
+            run.step()
+            found[momentum].append(run.state["method"][3].numpy())
+    means, averages = found.values()
+    np.testing.assert_array_equal(averages[0], means[0])
+    np.testing.assert_allclose(averages[1], means[0], rtol=1e-6)
+    assert np.ptp(means[2] - means[1]) > 0
+    np.testing.assert_allclose(
+        averages[2], 0.75 * averages[1] + 0.25 * means[2], rtol=1e-5
+    )
 
 
 def test_lowest_scores_go():
@@ -320,7 +346,7 @@ def test_scores_begin_anew_after_a_pruning():
     run = started(method())
     run.step()
     run.step()
-    _, summed, count = run.state["method"]
+    _, summed, count, *_ = run.state["method"]
     assert count == 0
     np.testing.assert_array_equal(summed, np.zeros(run.graph.num_units))
 
@@ -349,7 +375,7 @@ def test_criteria_know_which_units_are_alive():
     while not run.done:
         before = masking.get_mask(run.model, run.graph) & run.graph.prunable
         run.step()
-        _, summed, count = run.state["method"]
+        _, summed, count, *_ = run.state["method"]
         if count == 1:  # Scores since the last pruning.
             np.testing.assert_array_equal(summed, before)
             seen.append(before.sum())
@@ -417,6 +443,30 @@ def test_loss_that_is_not_finite_stops_the_run():
         tiny.turned(run)
     for weight in run.model.get_weights():
         assert np.all(np.isfinite(weight))
+
+
+@pytest.mark.parametrize("rounds", [1, 4, 5])
+def test_run_goes_on_from_its_state_to_the_bit(rounds):
+    def made():
+        keras.utils.set_random_seed(0)
+        run = method(schedule=decay(4, 8), momentum=0.9, round_steps=1)
+        return started(run, tiny.regular())
+
+    def values(run):
+        return [[x.numpy() for x in part] for part in run.state.values()]
+
+    whole, rest = made(), made()
+    for _ in range(rounds):
+        whole.step()
+    for left, right in zip(rest.state.values(), whole.state.values()):
+        for old, new in zip(left, right, strict=True):
+            old.assign(new)
+    records, masks = zip(*(tiny.turned(run) for run in (whole, rest)))
+    assert records[0] == records[1] and sum(x["pruned"] for x in records[0])
+    np.testing.assert_array_equal(*masks)
+    for left, right in zip(values(whole), values(rest), strict=True):
+        for each, other in zip(left, right, strict=True):
+            np.testing.assert_array_equal(each, other)
 
 
 # Replicas
@@ -506,6 +556,13 @@ def test_counts_are_positive_ints(name, value):
 def test_limits_are_numbers_of_units(name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be an int of at le"):
         method(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-0.1, 1, 1.5])
+def test_momentum_is_a_share(value):
+    message = rf"`momentum` must be in \[0, 1\). Received: momentum={value}"
+    with pytest.raises(ValueError, match=message):
+        method(momentum=value)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Iterative pruning by a criterion, scored while the model trains."""
 
-import tensorflow as tf
-
+from tfprune import averages
 from tfprune import budgets
 from tfprune import checks
 from tfprune import gradients
@@ -20,11 +19,16 @@ from tfprune.methods import masked
 class Iterative(masked.Masked):
     """Trains, scores from the same backward passes, prunes, and goes on.
 
-    Scores are averaged over the training steps since the last pruning. When
-    the schedule says so, the units with the lowest ones go until the share of
-    the budget that is due by then is met; a unit that is gone never comes
-    back. Training goes on until `steps`, masks stay until the end
-    (Molchanov et al., 2019, arXiv:1906.10771, section 3.3).
+    Scores are averaged over the training steps since the last pruning, and
+    with `momentum` over prunings. When the schedule says so, the units with the
+    lowest ones go until the share of the budget that is due by then is met; a
+    unit that is gone never comes back. Training goes on until `steps`, masks
+    stay until the end (Molchanov et al., 2019, arXiv:1906.10771, section 3.3).
+
+    With a budget in units, a `PolynomialDecay` of power 1 that begins in step 0
+    removes as many of them each time: from 11392 to 8192 with a `frequency` of
+    30 and an `end_step` of 960 it is 100, 32 times. Unlike the authors' code,
+    which averages 31 batches first and 30 later, all means are of 30 then.
 
     Args:
         criterion: A `Criterion`.
@@ -44,10 +48,13 @@ class Iterative(masked.Masked):
         frozen: Names of layers whose channels stay, as for `trace`.
         round_steps: Most training steps in one round, hence between two
             checkpoints. Defaults to 100.
+        momentum: Share of the average before in that of each pruning, in
+            [0, 1): the scores become `momentum * before + (1 - momentum) *
+            mean`, those of the first pruning the mean. Defaults to 0.0.
 
     Raises:
         ValueError: If the schedule does not prune in its `end_step`, or ends
-            after `steps`.
+            after `steps`; or if a setting is out of range.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Iterative(masked.Masked):
         align=1,
         frozen=(),
         round_steps=100,
+        momentum=0.0,
     ):
         checks.check_kind(criteria.Criterion, criterion=criterion)
         checks.check_kind(budgets.Budget, budget=budget)
@@ -71,6 +79,11 @@ class Iterative(masked.Masked):
         checks.check_counts(steps=steps, align=align, round_steps=round_steps)
         limits.check(min_units=min_units, max_units=max_units)
         schedules.check(schedule, steps)
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                "`momentum` must be in [0, 1). "
+                f"Received: momentum={momentum}."
+            )
         self.criterion = criterion
         self.budget = budget
         self.schedule = schedule
@@ -82,6 +95,7 @@ class Iterative(masked.Masked):
         self.align = align
         self.frozen = frozen
         self.round_steps = round_steps
+        self.momentum = momentum
 
     def check(self, model, dataset, loss_fn):
         workers = replicas.count_workers()
@@ -110,8 +124,7 @@ class Iterative(masked.Masked):
         self._scorer = scoring.Scorer(
             self.model, self.graph, self.criterion, loss_fn
         )
-        self._summed = tf.Variable(tf.zeros([self.graph.num_units]))
-        self._count = tf.Variable(0, dtype=tf.int64)
+        self._average = averages.Average(self.graph.num_units, self.momentum)
 
     @property
     def functions(self):
@@ -119,7 +132,7 @@ class Iterative(masked.Masked):
 
     @property
     def variables(self):
-        return [self._summed, self._count]
+        return self._average.variables
 
     def step(self):
         start, steps = self.progress
@@ -140,8 +153,7 @@ class Iterative(masked.Masked):
             self._update_and_score if scored else self.update
         )
         if scored:
-            self._summed.assign_add(scores)
-            self._count.assign_add(1)
+            self._average.add(scores)
         return loss
 
     def _update_and_score(self, inputs, labels):
@@ -161,9 +173,7 @@ class Iterative(masked.Masked):
 
     def _prune(self, keep):
         """Removes what is due by now of what is alive."""
-        scores = self._summed.numpy() / max(1, int(self._count.numpy()))
-        self._summed.assign(tf.zeros_like(self._summed))
-        self._count.assign(0)
+        scores = self._average.take()
         self._scorer.checked(self.criterion.name, scores)
         step = self.loop.done
         now, end = (
