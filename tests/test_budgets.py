@@ -64,6 +64,15 @@ def test_lowest_scores_go_first(two):
     assert gone(graph, keep) == {"a": [1], "b": [0, 1]}
 
 
+def test_next_lowest_scores_go_after_those_that_are_gone(two):
+    graph, scores = two
+    keep = everything(graph)
+    keep[graph.layer_units("a")[1]] = False
+    keep[graph.layer_units("b")[:2]] = False
+    keep = budgets.select(scores, graph, keep, budgets.Budget(units=2))
+    assert gone(graph, keep) == {"a": [0, 1], "b": [0, 1, 2]}
+
+
 def test_fraction_is_of_the_prunable_units(two):
     graph, scores = two
     for fraction, left in [(0.9, 6), (0.5, 3), (3 / 7, 3)]:
@@ -443,6 +452,50 @@ def test_the_worst_of_a_group_go_together_by_their_mean():
             align=2,
         )
         assert gone(graph, keep) == expected
+
+
+def test_what_is_left_over_of_a_group_goes_first(two):
+    # The means are 0.1 of [1] and 0.7 of [0, 2]; 0.125 of [1, 0] and 0.5.
+    graph, scores = two
+    found = []
+    for units in (6, 4):
+        keep = budgets.select(
+            scores,
+            graph,
+            everything(graph),
+            budgets.Budget(units=units),
+            align=2,
+        )
+        found.append(gone(graph, keep))
+    assert found == [{"a": [1], "b": []}, {"a": [1], "b": [0, 1]}]
+
+
+@pytest.mark.parametrize("align", [2, 4, 8])
+def test_groups_of_whole_layers_are_those_of_the_taylor_paper(align):
+    # There, sorted scores are cut into groups from the lowest on, and the
+    # groups of all layers go in the order of their sums.
+    widths = 2 * align, 5 * align
+    graph = chain(*widths)
+    rng = np.random.default_rng(align)
+    drawn = {name: rng.random(n) for name, n in zip("ab", widths)}
+    groups = []
+    for name, values in drawn.items():
+        order = np.argsort(values)
+        for start in range(0, len(values), align):
+            members = order[start : start + align]
+            groups.append((values[members].sum(), name, members))
+    groups = sorted(groups, key=lambda group: group[0])[:4]
+    keep = budgets.select(
+        scores_of(graph, **drawn),
+        graph,
+        everything(graph),
+        budgets.Budget(units=sum(widths) - 4 * align),
+        align=align,
+    )
+    expected = {"a": [], "b": []}
+    for _, name, members in groups:
+        expected[name] += members.tolist()
+    assert gone(graph, keep) == {k: sorted(v) for k, v in expected.items()}
 
 
 def test_group_goes_in_order_however_its_means_are_rounded():

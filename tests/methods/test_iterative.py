@@ -232,6 +232,34 @@ def test_share_of_the_way_is_that_of_the_schedule():
     assert [r["units"] for r in records] == [*expected, 4]
 
 
+def wide():
+    """Returns a network with the numbers of gates of the papers' ResNet-50."""
+    inputs = x = keras.Input((1,))
+    x = [layers.Dense(width)(inputs) for width in (3840, 7552)]
+    return keras.Model(inputs, layers.Dense(2)(layers.Concatenate()(x)))
+
+
+@pytest.mark.parametrize(
+    "left, prunings", [(8192, 32), (10392, 10), (5892, 55)]
+)
+def test_linear_schedule_takes_as_many_units_each_time(left, prunings):
+    data = tf.data.Dataset.from_tensor_slices(
+        (np.array([[1.0], [-2.0]], "float32"), [0, 1])
+    )
+    schedule = schedules.PolynomialDecay(
+        0.0, 0.3, 0, 3 * prunings, power=1, frequency=3
+    )
+    run = started(
+        method(budgets.Budget(units=left), schedule, steps=3 * prunings),
+        wide(),
+        data.batch(2),
+    )
+    records, _ = tiny.turned(run)
+    assert [r["step"] for r in records] == [*range(3, 3 * prunings + 1, 3)]
+    assert [r["pruned"] for r in records] == prunings * [100]
+    assert records[-1]["units"] == left
+
+
 def test_constant_sparsity_prunes_at_once():
     schedule = schedules.ConstantSparsity(0.5, 2, 6, frequency=2)
     run = started(method(budgets.Budget(units=5), schedule))

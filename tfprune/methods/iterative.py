@@ -44,7 +44,9 @@ class Iterative(masked.Masked):
         min_units: As for `select`. Defaults to 1.
         max_units: As for `select`. Defaults to 1.0. Layers come down to it
             as the model does to the budget.
-        align: As for `select`. Defaults to 1.
+        align: As for `select`, the group size of the paper: groups go whole,
+            in the order of their means, which is that of their sums in layers
+            of a multiple of `align` units. Defaults to 1.
         frozen: Names of layers whose channels stay, as for `trace`.
         round_steps: Most training steps in one round, hence between two
             checkpoints. Defaults to 100.
