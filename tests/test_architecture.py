@@ -31,8 +31,9 @@ LINES = """
     graph
     layers gates rebuilding limits weights
     program rules gradients canonical
+    decay rates
     feeds schedules data models files serving replicas losses units slots timing
-    explanation augmentation averages choices constructors groups
+    explanation augmentation averages choices constructors groups patterns
 """
 LEVEL = {
     name: -line

@@ -24,6 +24,14 @@ def normalised():
     return keras.Model(inputs, layers.Dense(3)(layers.ReLU()(x)))
 
 
+def convolved():
+    """Returns a network with a convolution of 6 filters over one pixel."""
+    inputs = keras.Input((4,))
+    x = layers.Reshape((1, 1, 4))(inputs)
+    x = layers.Conv2D(6, 1, activation="tanh")(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
 def tapped():
     """Returns a network with a gate before its last layer."""
     inputs = keras.Input((4,))

@@ -4,14 +4,15 @@
 is called under `strategy.scope()`.
 """
 
-import re
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfprune import batch_norm
 from tfprune import checks
+from tfprune import decay
 from tfprune import gradients as gradients_lib
+from tfprune import rates
 from tfprune import replicas
 from tfprune import slots
 
@@ -33,8 +34,9 @@ class Trainer:
     """A Keras optimizer with coupled weight decay, clipping and distillation.
 
     The gradient of the mean loss over the global batch is clipped, then
-    `weight_decay * w` is added to it, then the optimizer applies its rule.
-    That is the order of the papers: momentum accumulates the decay too.
+    `weight_decay * w` is added to it; the group lasso makes the filters
+    smaller; then the optimizer applies its rule. That is the order of the
+    papers: momentum accumulates the decay too, but not the lasso.
 
     Args:
         optimizer: A `keras.optimizers.Optimizer`, made under the strategy.
@@ -50,6 +52,9 @@ class Trainer:
             Defaults to `None`: not clipped.
         distillation: A `losses.Distillation`, whose teacher `build` takes.
             Defaults to `None`.
+        group_lasso: What each step takes from the L2 norm of every filter of
+            the convolutions, whatever the learning rate; see `decay.shrink`.
+            Defaults to `0.0`.
     """
 
     def __init__(
@@ -60,37 +65,14 @@ class Trainer:
         learning_rate_factors=None,
         clip_norm=None,
         distillation=None,
+        group_lasso=0.0,
     ):
         checks.check_optimizer(optimizer)
-        if weight_decay < 0:
-            raise ValueError(
-                "`weight_decay` must not be negative. "
-                f"Received: weight_decay={weight_decay}."
-            )
-        if weight_decay and optimizer.weight_decay:
-            raise ValueError(
-                "Weights must decay in one place. Received: weight_decay="
-                f"{weight_decay} and optimizer.weight_decay="
-                f"{optimizer.weight_decay}; set one of them to 0."
-            )
-        if isinstance(exclude_from_weight_decay, str):
-            raise ValueError(
-                "`exclude_from_weight_decay` must be a tuple of strings. "
-                "Received: exclude_from_weight_decay="
-                f"{exclude_from_weight_decay!r}."
-            )
+        decay.check(
+            optimizer, weight_decay, exclude_from_weight_decay, group_lasso
+        )
         factors = dict(learning_rate_factors or {})
-        if not all(
-            isinstance(factor, (int, float)) and factor > 0
-            for factor in factors.values()
-        ):
-            raise ValueError(
-                "`learning_rate_factors` must be above 0; what is not to be "
-                "trained is set by `trainable = False`. "
-                f"Received: learning_rate_factors={factors}."
-            )
-        for pattern in (*exclude_from_weight_decay, *factors):
-            _check_pattern(pattern)
+        rates.check(factors)
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(
                 "`clip_norm` must be above 0, or None. "
@@ -102,7 +84,9 @@ class Trainer:
         self.learning_rate_factors = factors
         self.clip_norm = clip_norm
         self.distillation = distillation
+        self.group_lasso = group_lasso
         self._trained = []
+        self._filters = []
         self._teacher = None
 
     @property
@@ -134,6 +118,7 @@ class Trainer:
         self.check(model)
         self._teacher = teacher
         self._trained = model.trainable_variables
+        self._filters = decay.filters(model) if self.group_lasso else []
         self.optimizer.build(self._trained)
 
     def check(self, model):
@@ -143,14 +128,20 @@ class Trainer:
             model: A `keras.Model`.
 
         Raises:
-            ValueError: If it has several outputs to distil, or is not the
-                model that the trainer was built for; or if the optimizer has
-                trained before, or keeps the state of other weights.
+            ValueError: If it has several outputs to distil, no convolution for
+                the group lasso, or is not the model that the trainer was built
+                for; or if the optimizer has trained before, or keeps the state
+                of other weights.
         """
         if self.distillation and len(model.outputs) != 1:
             raise ValueError(
                 "`distillation` needs a model with one output. "
                 f"Received: model {model.name!r} with {len(model.outputs)}."
+            )
+        if self.group_lasso and not decay.filters(model):
+            raise ValueError(
+                "`group_lasso` is for the filters of convolutions. "
+                f"Received: model {model.name!r}, which trains none."
             )
         known = set(map(id, self._trained))
         if known and not known.issuperset(map(id, model.trainable_variables)):
@@ -202,7 +193,13 @@ class Trainer:
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
         share = tf.where(finite, examples / batch, 0)
         batch_norm.synchronize(statistics, before, share)
-        self._apply(self._decay(self._clip(gradients, norm)), finite)
+        gradients = decay.decayed(
+            self._clip(gradients, norm),
+            self._trained,
+            self.weight_decay,
+            self.exclude_from_weight_decay,
+        )
+        self._apply(gradients, finite)
         return found, Update(loss, finite)
 
     def mask_slots(self, masks):
@@ -224,30 +221,6 @@ class Trainer:
             return gradients
         return tf.clip_by_global_norm(gradients, self.clip_norm, norm)[0]
 
-    def _decay(self, gradients):
-        if not self.weight_decay:
-            return gradients
-        return [
-            gradient + self.weight_decay * tf.cast(variable, tf.float32)
-            if self._decays(variable)
-            else gradient
-            for gradient, variable in zip(gradients, self._trained, strict=True)
-        ]
-
-    def _decays(self, variable):
-        return not any(
-            re.search(pattern, variable.path)
-            for pattern in self.exclude_from_weight_decay
-        )
-
-    def _factor(self, variable):
-        factors = [
-            factor
-            for pattern, factor in self.learning_rate_factors.items()
-            if re.search(pattern, variable.path)
-        ]
-        return factors[-1] if factors else 1.0
-
     def _apply(self, gradients, finite):
         """Applies gradients, equal on all replicas, if the step is finite.
 
@@ -256,17 +229,11 @@ class Trainer:
         """
 
         def apply(*gradients):
-            factors = [(x, self._factor(x)) for x in self._trained]
-            starts = [
-                (x, factor, tf.identity(x))
-                for x, factor in factors
-                if factor != 1.0
-            ]
+            for kernel, axes in self._filters:
+                decay.shrink(kernel, axes, self.group_lasso)
+            starts = rates.starts(self._trained, self.learning_rate_factors)
             self.optimizer.apply(gradients, self._trained)
-            for variable, factor, start in starts:
-                variable.assign(start + factor * (variable - start))
-                if variable.constraint is not None:
-                    variable.assign(variable.constraint(variable))
+            rates.scale(starts)
 
         def apply_if_finite(strategy, gradients, finite):
             tf.cond(
@@ -278,13 +245,3 @@ class Trainer:
         replica = tf.distribute.get_replica_context()
         parts = [g / replica.num_replicas_in_sync for g in gradients]
         replica.merge_call(apply_if_finite, args=(parts, finite))
-
-
-def _check_pattern(pattern):
-    try:
-        re.compile(pattern)
-    except (re.error, TypeError) as error:
-        raise ValueError(
-            "Paths of variables are told by regular expressions. "
-            f"Received: {pattern!r}, which is none: {error}."
-        ) from error
