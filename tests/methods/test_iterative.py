@@ -17,6 +17,7 @@ from tfprune import rankings
 from tfprune import rules
 from tfprune import schedules
 from tfprune import scoring
+from tfprune import tracing
 from tfprune import training
 from tfprune import verification
 from tfprune.methods import iterative
@@ -266,6 +267,7 @@ def test_constant_sparsity_prunes_at_once():
     records, _ = tiny.turned(run)
     assert [r["units"] for r in records] == [5, 5, 5, 5]
     assert [r["pruned"] for r in records] == [11, 0, 0, 0]
+    assert ["threshold" in r for r in records] == [True, False, False, False]
 
 
 class Halfway(schedules.PruningSchedule):
@@ -368,6 +370,69 @@ def test_lowest_scores_go():
     prunable = np.flatnonzero(run.graph.prunable)
     worst = prunable[np.argsort(scores[prunable])[:8]]
     np.testing.assert_array_equal(np.flatnonzero(~mask), np.sort(worst))
+
+
+STATISTICS = {"threshold", "score_min", "score_median", "score_max"}
+
+
+def test_records_of_prunings_tell_of_the_scores():
+    model = tiny.plain()
+    run = started(
+        method(schedule=once(3), trainer=tiny.sgd(0.0), steps=4), model
+    )
+    records, (mask, _) = tiny.turned(run)
+    scores = scoring.score(
+        masking.mask_model(model, run.graph),
+        run.graph,
+        criteria.TaylorFO(),
+        tiny.batches(),
+        losses.CrossEntropy(),
+    )["TaylorFO"]
+    found = {name: records[0][name] for name in STATISTICS}
+    alive = scores[run.graph.prunable]
+    assert alive.min() > 0
+    assert found == pytest.approx(
+        {
+            "threshold": np.sort(alive)[7],
+            "score_min": alive.min(),
+            "score_median": np.median(alive),
+            "score_max": alive.max(),
+        },
+        rel=1e-3,
+    )
+    assert found["threshold"] == pytest.approx(scores[~mask].max(), rel=1e-3)
+    assert not STATISTICS & records[1].keys()  # a round of fine-tuning
+
+
+class Numbers(criteria.Criterion):
+    """Scores the units that are alive with their numbers, less something."""
+
+    def __init__(self, less):
+        self.less = less
+
+    def contributions(self, batch):
+        numbers = tf.range(batch.graph.num_units, dtype=tf.float32)
+        return tf.where(batch.alive, numbers - self.less, 0)[tf.newaxis]
+
+    def reduce(self, contributions):
+        return tf.reduce_mean(contributions, axis=0)
+
+
+@pytest.mark.parametrize("positive", [5, 0])
+def test_records_tell_of_the_positive_scores(positive):
+    model = tiny.plain()
+    last = np.flatnonzero(tracing.trace(model).prunable)[-1]
+    run = iterative.Iterative(
+        Numbers(last - positive),
+        budgets.Budget(units=13),
+        once(1),
+        tiny.sgd(),
+        steps=1,
+    )
+    (record,), _ = tiny.turned(started(run, model))
+    spread = {"score_min": 1, "score_median": 3, "score_max": 5}
+    expected = {"threshold": positive - 13, **(spread if positive else {})}
+    assert {k: record[k] for k in STATISTICS & record.keys()} == expected
 
 
 def test_scores_begin_anew_after_a_pruning():

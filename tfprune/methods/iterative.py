@@ -1,5 +1,7 @@
 """Iterative pruning by a criterion, scored while the model trains."""
 
+import numpy as np
+
 from tfprune import averages
 from tfprune import budgets
 from tfprune import checks
@@ -29,6 +31,10 @@ class Iterative(masked.Masked):
     removes as many of them each time: from 11392 to 8192 with a `frequency` of
     30 and an `end_step` of 960 it is 100, 32 times. Unlike the authors' code,
     which averages 31 batches first and 30 later, all means are of 30 then.
+
+    The record of a round in which units went has the `threshold`, the largest
+    score of these, and `score_min`, `score_median` and `score_max`, those of
+    the positive scores of all that were alive before.
 
     Args:
         criterion: A `Criterion`.
@@ -138,15 +144,15 @@ class Iterative(masked.Masked):
 
     def step(self):
         start, steps = self.progress
-        before, losses = self.keep, []
+        before, losses, found = self.keep, [], {}
         for step in range(start, min(start + self.round_steps, steps)):
             losses.append(self._train())
             if self._due(step + 1):
-                self._prune(before)
+                found = self._prune(before)
                 break
         fine_tuning = step >= self.schedule.end_step
         phase = "fine-tune" if fine_tuning else "prune"
-        return self.record(phase, losses, before)
+        return {**self.record(phase, losses, before), **found}
 
     def _train(self):
         """Does one training step; returns its loss."""
@@ -173,8 +179,12 @@ class Iterative(masked.Masked):
         in_time = step <= self.schedule.end_step
         return in_time and bool(self.schedule(step)[0])
 
-    def _prune(self, keep):
-        """Removes what is due by now of what is alive."""
+    def _prune(self, alive):
+        """Removes what is due by now of what is alive.
+
+        Returns:
+            What the record tells of the scores, if units went.
+        """
         scores = self._average.take()
         self._scorer.checked(self.criterion.name, scores)
         step = self.loop.done
@@ -183,7 +193,26 @@ class Iterative(masked.Masked):
             for each in (step, self.schedule.end_step)
         )
         if step < self.schedule.end_step:
-            keep = self.selector.choose(scores, keep, now / end)
+            keep = self.selector.choose(scores, alive, now / end)
         else:
-            keep = runs.outside_strategy(self.selector.nearest, scores, keep)
+            keep = runs.outside_strategy(self.selector.nearest, scores, alive)
         self.prune(keep)
+        gone = scores[alive & ~keep]
+        if not len(gone):
+            return {}
+        return {
+            "threshold": float(gone.max()),
+            **_spread(scores[alive & self.graph.prunable]),
+        }
+
+
+def _spread(scores):
+    """Returns the least, median and largest of the positive scores, if any."""
+    scores = scores[scores > 0]
+    if not len(scores):
+        return {}
+    return {
+        "score_min": float(scores.min()),
+        "score_median": float(np.median(scores)),
+        "score_max": float(scores.max()),
+    }
