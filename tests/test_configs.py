@@ -43,6 +43,34 @@ def test_header_has_the_command(path):
     assert config == f"gin_configs/{path.name}"
 
 
+def test_bindings_of_the_header_resolve(path):
+    imports = re.findall(r"^(?:from|import) .+", path.read_text(), re.MULTILINE)
+    macros = ["SEED = 0", "DATA_DIR = None"]
+    for binding in re.findall(r'"(\S+ = [^"]+)"', header(path)):
+        gin.clear_config()
+        gin.parse_config_file(path)
+        gin.parse_config([*imports, *macros, binding])
+        assert gin.config_str()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth, gates", [(50, 11392), (101, 20096)])
+def test_imagenet_configs_have_as_many_units_as_the_paper_gates(depth, gates):
+    config = CONFIGS[0].with_name(f"resnet{depth}_imagenet_taylor.gin")
+    network = f"keras.applications.ResNet{depth}"
+    gin.parse_config_files_and_bindings(
+        [str(config)],
+        ["SEED = 0", "DATA_DIR = None", f"{network}.weights = None"],
+    )
+    bound = gin.get_bindings(pruning.prune, resolve_references=False)
+    model, method = (copy.deepcopy(bound[x]) for x in ("model", "method"))
+    gin.clear_config()
+    first, _ = method.stages
+    assert first.trace(model).prunable.sum() == gates
+    prunes = [bool(first.schedule(x)[0]) for x in range(1, first.steps + 1)]
+    assert gates - first.budget.units == 100 * sum(prunes)
+
+
 @pytest.mark.slow
 def test_imagenet_config_searches_inside_of_the_blocks():
     config = CONFIGS[0].with_name("resnet50_imagenet_aofp.gin")
