@@ -11,7 +11,7 @@ class Average:
         average = momentum * average + (1 - momentum) * mean
 
     where the first mean is the first average (Molchanov et al., 2019,
-    arXiv:1906.10771, section 4).
+    arXiv:1906.10771).
 
     Args:
         num_units: How many scores there are.

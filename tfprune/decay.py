@@ -91,6 +91,9 @@ def filters(model):
 
     Returns:
         List of pairs of a variable, and of its axes that tell filters apart.
+
+    Raises:
+        ValueError: If there are none.
     """
     trained = {id(variable) for variable in model.trainable_variables}
     found = {}
@@ -101,7 +104,13 @@ def filters(model):
                 for name, axes in kernels.items():
                     kernel = getattr(layer, name)
                     found[id(kernel)] = kernel, axes
-    return [pair for key, pair in found.items() if key in trained]
+    pairs = [pair for key, pair in found.items() if key in trained]
+    if not pairs:
+        raise ValueError(
+            "`group_lasso` is for the filters of convolutions. "
+            f"Received: model {model.name!r}, which trains none."
+        )
+    return pairs
 
 
 def shrink(kernel, axes, group_lasso):

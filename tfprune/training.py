@@ -138,11 +138,8 @@ class Trainer:
                 "`distillation` needs a model with one output. "
                 f"Received: model {model.name!r} with {len(model.outputs)}."
             )
-        if self.group_lasso and not decay.filters(model):
-            raise ValueError(
-                "`group_lasso` is for the filters of convolutions. "
-                f"Received: model {model.name!r}, which trains none."
-            )
+        if self.group_lasso:
+            decay.filters(model)
         known = set(map(id, self._trained))
         if known and not known.issuperset(map(id, model.trainable_variables)):
             raise ValueError(
@@ -158,7 +155,15 @@ class Trainer:
                 "make a new optimizer for each Trainer."
             )
 
-    def step(self, model, loss_fn, inputs, labels, tap=gradients_lib.no_taps):
+    def step(
+        self,
+        model,
+        loss_fn,
+        inputs,
+        labels,
+        tap=gradients_lib.no_taps,
+        read=lambda found: found,
+    ):
         """Updates the model from one batch; in replica context.
 
         Args:
@@ -167,9 +172,11 @@ class Trainer:
             inputs: This replica's part of the batch; it may be empty.
             labels: Its labels.
             tap: As for `backward`.
+            read: Called with the `Backward` of this replica before weights
+                change. Defaults to what returns it.
 
         Returns:
-            The `Backward` of this replica, and the `Update` of all.
+            What `read` returns, and the `Update` of all replicas.
 
         Raises:
             ValueError: If the loss has no gradient.
@@ -193,14 +200,14 @@ class Trainer:
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
         share = tf.where(finite, examples / batch, 0)
         batch_norm.synchronize(statistics, before, share)
-        gradients = decay.decayed(
-            self._clip(gradients, norm),
-            self._trained,
-            self.weight_decay,
-            self.exclude_from_weight_decay,
-        )
+        if self.clip_norm is not None:
+            limit = self.clip_norm
+            gradients, _ = tf.clip_by_global_norm(gradients, limit, norm)
+        settings = self.weight_decay, self.exclude_from_weight_decay
+        gradients = decay.decayed(gradients, self._trained, *settings)
+        result = read(found)
         self._apply(gradients, finite)
-        return found, Update(loss, finite)
+        return result, Update(loss, finite)
 
     def mask_slots(self, masks):
         """Returns the optimizer's state of masked weights to its start.
@@ -215,11 +222,6 @@ class Trainer:
         return lambda labels, logits: self.distillation(
             loss_fn(labels, logits), logits, teacher_logits
         )
-
-    def _clip(self, gradients, norm):
-        if self.clip_norm is None:
-            return gradients
-        return tf.clip_by_global_norm(gradients, self.clip_norm, norm)[0]
 
     def _apply(self, gradients, finite):
         """Applies gradients, equal on all replicas, if the step is finite.

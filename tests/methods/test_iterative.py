@@ -353,6 +353,30 @@ def test_momentum_keeps_a_share_of_the_average_before():
     )
 
 
+@pytest.mark.parametrize("strategy", [one_device, strategies.two_replicas])
+def test_scores_are_those_before_the_update(strategy):
+    with strategy().scope():
+        model = tiny.plain()
+        run = iterative.Iterative(
+            criteria.WeightNorm(2),
+            budgets.Budget(units=8),
+            once(1),
+            tiny.sgd(0.5),
+            steps=1,
+        )
+        started(run, model).step()
+    scores = run.state["method"][3].numpy()
+    for name in ("first", "second"):
+        kernel, _ = model.get_layer(name).get_weights()
+        trained, _ = run.model.get_layer(name).layer.get_weights()
+        norms, later = (
+            np.sqrt((x**2).sum(axis=(0, 1, 2))) for x in (kernel, trained)
+        )
+        found = scores[run.graph.layer_units(name)]
+        np.testing.assert_allclose(found, norms, rtol=1e-5)
+        assert np.abs(later / norms - 1).max() > 1e-3
+
+
 def test_lowest_scores_go():
     model = tiny.plain()
     schedule = once(3)

@@ -21,11 +21,12 @@ from tfprune.methods import masked
 class Iterative(masked.Masked):
     """Trains, scores from the same backward passes, prunes, and goes on.
 
-    Scores are averaged over the training steps since the last pruning, and
-    with `momentum` over prunings. When the schedule says so, the units with the
-    lowest ones go until the share of the budget that is due by then is met; a
-    unit that is gone never comes back. Training goes on until `steps`, masks
-    stay until the end (Molchanov et al., 2019, arXiv:1906.10771, section 3.3).
+    Scores of a step are those before its update. They are averaged over the
+    training steps since the last pruning, and with `momentum` over prunings.
+    When the schedule says so, the units with the lowest ones go until the share
+    of the budget that is due by then is met; a unit that is gone never comes
+    back. Training goes on until `steps`, masks stay until the end
+    (Molchanov et al., 2019, arXiv:1906.10771, section 3.3).
 
     With a budget in units, a `PolynomialDecay` of power 1 that begins in step 0
     removes as many of them each time: from 11392 to 8192 with a `frequency` of
@@ -165,14 +166,18 @@ class Iterative(masked.Masked):
         return loss
 
     def _update_and_score(self, inputs, labels):
-        found, update = self.trainer.step(
+        def read(found):
+            (scores,) = self._scorer.scores(found, inputs, labels).values()
+            return scores
+
+        scores, update = self.trainer.step(
             self.model,
             self.loss_fn,
             inputs,
             labels,
             tap=channel_mask.tapped,
+            read=read,
         )
-        (scores,) = self._scorer.scores(found, inputs, labels).values()
         return update, scores
 
     def _due(self, step):
