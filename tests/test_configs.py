@@ -6,9 +6,12 @@ import re
 
 import gin
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfprune import damage
+from tfprune import losses
 from tfprune import masking
 from tfprune import pruning
 
@@ -53,18 +56,37 @@ def test_bindings_of_the_header_resolve(path):
         assert gin.config_str()
 
 
+def parts(name, *bindings):
+    """Returns the model and the method of a config."""
+    gin.parse_config_files_and_bindings(
+        [str(CONFIGS[0].with_name(f"{name}.gin"))],
+        ["SEED = 0", "DATA_DIR = None", *bindings],
+    )
+    bound = gin.get_bindings(pruning.prune, resolve_references=False)
+    found = [copy.deepcopy(bound[each]) for each in ("model", "method")]
+    gin.clear_config()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lenet3", "preact_resnet18", "vgg11"])
+def test_configs_of_taylors_loop_begin(name):
+    model, method = parts(f"{name}_cifar10_taylor")
+    images = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
+    data = tf.data.Dataset.from_tensors((images, [0, 1, 2, 3]))
+    method.check(model, data, losses.CrossEntropy())
+    units = method.trace(model).prunable.sum()
+    left = method.budget.target(units)
+    assert abs(2 * left - units) <= 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("depth, gates", [(50, 11392), (101, 20096)])
 def test_imagenet_configs_have_as_many_units_as_the_paper_gates(depth, gates):
-    config = CONFIGS[0].with_name(f"resnet{depth}_imagenet_taylor.gin")
-    network = f"keras.applications.ResNet{depth}"
-    gin.parse_config_files_and_bindings(
-        [str(config)],
-        ["SEED = 0", "DATA_DIR = None", f"{network}.weights = None"],
+    model, method = parts(
+        f"resnet{depth}_imagenet_taylor",
+        f"keras.applications.ResNet{depth}.weights = None",
     )
-    bound = gin.get_bindings(pruning.prune, resolve_references=False)
-    model, method = (copy.deepcopy(bound[x]) for x in ("model", "method"))
-    gin.clear_config()
     first, _ = method.stages
     assert first.trace(model).prunable.sum() == gates
     prunes = [bool(first.schedule(x)[0]) for x in range(1, first.steps + 1)]
@@ -73,18 +95,9 @@ def test_imagenet_configs_have_as_many_units_as_the_paper_gates(depth, gates):
 
 @pytest.mark.slow
 def test_imagenet_config_searches_inside_of_the_blocks():
-    config = CONFIGS[0].with_name("resnet50_imagenet_aofp.gin")
-    gin.parse_config_files_and_bindings(
-        [str(config)],
-        [
-            "SEED = 0",
-            "DATA_DIR = None",
-            "keras.applications.ResNet50.weights = None",
-        ],
+    model, method = parts(
+        "resnet50_imagenet_aofp", "keras.applications.ResNet50.weights = None"
     )
-    bound = gin.get_bindings(pruning.prune, resolve_references=False)
-    model, method = (copy.deepcopy(bound[x]) for x in ("model", "method"))
-    gin.clear_config()
     search, _ = method.stages
     graph = search.trace(model)
     found = damage.Damage(masking.mask_model(model, graph), graph)
