@@ -47,6 +47,7 @@ def test_search_and_fine_tuning():
     method = names["method"]
     method.check(model, dataset, loss_fn)
     assert [type(x).__name__ for x in method.stages] == ["AOFP", "FineTuning"]
+    names["composed"].check(model, dataset, loss_fn)
     text = README.read_text().split("\n## Methods\n")[1].split("\n## ")[0]
     for name in re.findall(r"^\| `(\w+)` \|", text, re.M):
         assert issubclass(
@@ -102,12 +103,12 @@ def test_parts_of_your_own():
     scores = tfprune.score(
         tfprune.mask_model(model, graph),
         graph,
-        names["MeanActivation"](),
+        names["LargestActivation"](),
         tf.data.Dataset.from_tensors((images, [0, 1, 2, 0, 1])),
         tfprune.losses.CrossEntropy(),
     )
     (scores,) = scores.values()
-    outputs = np.mean(model.layers[1](images), axis=(0, 1, 2))
+    outputs = np.max(model.layers[1](images), axis=(1, 2)).mean(axis=0)
     units = graph.layer_units(model.layers[1].name)
     np.testing.assert_allclose(scores[units], outputs, rtol=1e-5)
     keep = np.ones(graph.num_units, bool)
