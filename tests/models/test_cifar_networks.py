@@ -144,7 +144,10 @@ def test_resnet34_has_the_published_gates_inside_of_blocks():
 
 @pytest.mark.parametrize(
     "build, inner",
-    [(keras.applications.ResNet50, 7_552), (keras.applications.ResNet101, 16_256)],
+    [
+        (keras.applications.ResNet50, 7_552),
+        (keras.applications.ResNet101, 16_256),
+    ],
 )
 def test_bottlenecks_have_the_published_gates(build, inner):
     model = build(weights=None, input_shape=(32, 32, 3), include_top=False)
