@@ -170,6 +170,7 @@ def test_bottlenecks_have_the_published_gates(build, inner):
         models.cifar_lenet5,
         models.cifarnet,
         models.lenet3,
+        models.nin,
         lambda: models.preact_resnet18(width=1 / 16),
         lambda: models.preact_resnet50(width=1 / 16),
         lambda: models.vgg11(width=1 / 8),
