@@ -55,7 +55,16 @@ def published(build, **kwargs):
     "build, kwargs",
     [
         (models.lenet5, {}),
+        (models.cifar_lenet5, {}),
+        (models.lenet3, {}),
+        (models.cifarnet, {}),
+        (models.nin, {}),
+        (models.alexnet, {}),
+        (models.vgg11, {}),
         (models.vgg16, {}),
+        (models.preact_resnet18, {}),
+        (models.preact_resnet50, {"width": 0.125}),
+        (models.resnet34, {"input_shape": (64, 64, 3), "width": 0.25}),
         *(
             (build, {"shortcut": shortcut})
             for build in (models.resnet20, models.resnet32, models.resnet56)

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from tests import convolutions
 from tfprune import costs
 from tfprune import models
+from tfprune import tracing
 from tfprune.models import resnet
 
 
@@ -18,6 +20,7 @@ def trainable(model):
     [
         (models.resnet20, {}, 269_722, 40_551_040),
         (models.resnet56, {}, 853_018, 125_485_696),
+        (models.resnet20, {"shortcut": "projection"}, 272_474, 40_813_184),
         (
             models.resnet56,
             {"shortcut": "projection"},
@@ -30,12 +33,33 @@ def trainable(model):
             7_451_044,
             1_100_702_720,
         ),
+        (models.resnet34, {}, 21_797_672, 3_663_761_408),
     ],
 )
 def test_published_sizes(build, settings, parameters, macs):
     model = build(**settings)
     assert trainable(model) == parameters
     assert costs.cost(model).macs == macs
+
+
+@pytest.mark.parametrize(
+    "name, left",
+    [
+        ("conv1", 269_045),
+        ("block1_1_conv2", 269_045),
+        ("block2_1_shortcut", 268_160),
+        ("block3_2_conv2", 267_344),
+        ("block1_1_conv1", 269_968),
+    ],
+)
+def test_closures(name, left):
+    model = models.resnet20("projection")
+    assert convolutions.weights(model) == 270_256
+    assert convolutions.channels(model) == 784
+    small = convolutions.without(model, name)
+    assert convolutions.weights(small) == left
+    last = 63 if name.startswith("block3") else 64
+    assert small.get_layer("logits").kernel.shape == (last, 10)
 
 
 @pytest.mark.parametrize("shortcut", ["pad", "projection"])
@@ -116,6 +140,87 @@ def test_saved_model_loads_without_custom_objects(tmp_path):
     again = keras.models.load_model(tmp_path / "resnet.keras")
     images = np.random.RandomState(0).rand(2, 8, 8, 3).astype("float32")
     np.testing.assert_array_equal(again(images), model(images))
+
+
+def test_shapes_of_resnet34():
+    model = models.resnet34((64, 64, 3), classes=7, width=1 / 32)
+    shapes = {
+        "conv1": (None, 32, 32, 2),
+        "conv1_pool": (None, 16, 16, 2),
+        "block1_3_relu": (None, 16, 16, 2),
+        "block2_4_relu": (None, 8, 8, 4),
+        "block3_6_relu": (None, 4, 4, 8),
+        "block4_3_relu": (None, 2, 2, 16),
+        "logits": (None, 7),
+    }
+    for name, shape in shapes.items():
+        assert model.get_layer(name).output.shape == shape
+
+
+def test_pooling_of_resnet34_by_hand():
+    model = models.resnet34((18, 18, 3), width=1 / 32)
+    ends = [model.get_layer(x).output for x in ("conv1_relu", "conv1_pool")]
+    images = np.random.RandomState(0).randn(2, 18, 18, 3).astype("float32")
+    x, actual = keras.Model(model.input, ends).predict(images, verbose=0)
+    for row in range(5):
+        for column in range(5):
+            rows = slice(max(0, 2 * row - 1), 2 * row + 2)
+            columns = slice(max(0, 2 * column - 1), 2 * column + 2)
+            expected = x[:, rows, columns].max(axis=(1, 2))
+            np.testing.assert_array_equal(actual[:, row, column], expected)
+    assert x.shape[1:] == (9, 9, 2) and len(np.unique(actual)) > 20
+
+
+def units_of(graph, names):
+    """Returns the prunable units that layers of these names write."""
+    found = np.concatenate([graph.layer_units(name) for name in names])
+    return {unit for unit in found if graph.prunable[unit]}
+
+
+def test_units_of_resnet34_beside_the_published_gates():
+    model = models.resnet34((32, 32, 3))
+    graph = tracing.trace(model)
+    streams = units_of(graph, [f"block{stage}_1_add" for stage in range(1, 5)])
+    assert len(streams) == 960
+    # The published gates are behind the second convolution of a block, too,
+    # whose channels go with the stream, as those of the stem do.
+    names = [x.name for x in model.layers]
+    first = units_of(graph, [x for x in names if x.endswith("_conv1")])
+    second = units_of(graph, [x for x in names if x.endswith("_conv2")])
+    assert second == streams
+    assert units_of(graph, ["conv1"]) < streams
+    assert graph.prunable.sum() == 960 + len(first)
+    assert 960 + 2 * len(first) == 8_512
+
+
+@pytest.mark.parametrize(
+    "build, inner",
+    [
+        (keras.applications.ResNet50, 7_552),
+        pytest.param(
+            keras.applications.ResNet101, 16_256, marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_units_of_bottlenecks_beside_the_published_gates(build, inner):
+    model = build(weights=None, input_shape=(32, 32, 3), include_top=False)
+    model = keras.Model(
+        model.input, keras.layers.Dense(3)(model.output[:, 0, 0])
+    )
+    graph = tracing.trace(model)
+    streams = units_of(graph, [f"conv{n}_block1_out" for n in range(2, 6)])
+    stem = units_of(graph, ["conv1_conv"])
+    assert len(streams) == 3_840
+    # Nothing is added to what the stem writes: the published search, whose
+    # gates are those of the streams and inside of the blocks, leaves it.
+    assert len(stem) == 64 and stem.isdisjoint(streams)
+    blocks = [
+        x.name
+        for x in model.layers
+        if x.name.endswith(("_1_conv", "_2_conv"))
+    ]
+    assert len(units_of(graph, blocks)) == inner
+    assert graph.prunable.sum() == 3_840 + inner + 64
 
 
 @pytest.mark.parametrize("depth", [2, 7, 18, 21])

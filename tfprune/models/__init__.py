@@ -2,7 +2,6 @@
 
 from tfprune.models.alexnet import alexnet
 from tfprune.models.cifarnet import cifarnet
-from tfprune.models.imagenet_resnet import resnet34
 from tfprune.models.lenet import cifar_lenet5
 from tfprune.models.lenet import lenet3
 from tfprune.models.lenet import lenet5
@@ -12,6 +11,7 @@ from tfprune.models.preact_resnet import preact_resnet50
 from tfprune.models.preact_resnet import preact_resnet152
 from tfprune.models.resnet import resnet20
 from tfprune.models.resnet import resnet32
+from tfprune.models.resnet import resnet34
 from tfprune.models.resnet import resnet56
 from tfprune.models.vgg import vgg11
 from tfprune.models.vgg import vgg16
@@ -24,8 +24,8 @@ __all__ = [
     "lenet5",
     "nin",
     "preact_resnet18",
-    "preact_resnet50",
     "preact_resnet152",
+    "preact_resnet50",
     "resnet20",
     "resnet32",
     "resnet34",

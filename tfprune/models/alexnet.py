@@ -1,54 +1,53 @@
-"""AlexNet for small images (Krizhevsky, Sutskever and Hinton, 2012)."""
+"""AlexNet (Krizhevsky et al., 2012) for CIFAR-10."""
 
 import keras
 from keras import layers
 
+from tfprune.models import blocks
 from tfprune.models import weights as weights_lib
 
 
-def alexnet(input_shape=(32, 32, 3), classes=10, weights=None):
-    """Returns five convolutions, three of them in two groups, and two dense.
+def alexnet(
+    input_shape=(32, 32, 3),
+    classes=10,
+    width=1.0,
+    dense_units=1024,
+    dropout=0.5,
+    weights=None,
+):
+    """Returns AlexNet, whose convolutions 2, 4 and 5 are in two groups.
 
-    Widths and groups are those of the paper, 96, 256, 384, 384 and 256, of
-    which the second, fourth and fifth have two groups. For images of 32x32
-    pixels, unlike the paper, the first kernel is 5x5 at stride 1, batch
-    normalisation takes the place of local response normalisation, and the
-    dense layers are of 512 units with dropout of a half.
+    Five convolutions of 96, 256, 384, 384 and 256 channels; the first, the
+    second and the last are max-pooled by 3 at stride 2. Two dense layers, each
+    with dropout before, and the logits.
+
+    Unlike the paper, the first convolution is 5x5 at stride 1 in place of 11x11
+    at stride 4, for images of 32 pixels; the dense layers have 1024 units
+    in place of 4096; responses are not normalised.
 
     Args:
         input_shape: Height, width and channels of the images.
         classes: Number of logits. Defaults to 10.
+        width: Factor on the number of channels of every convolution, rounded
+            to pairs of channels. Defaults to 1.
+        dense_units: Width of the two hidden dense layers. Defaults to 1024.
+        dropout: Share of the activations that is dropped in training, twice.
+            Defaults to 0.5.
         weights: A file that `weights.load` reads. Defaults to `None`, random.
     """
+    channels = [2 * round(width * half) for half in (48, 128, 192, 192, 128)]
     inputs = keras.Input(input_shape, name="images")
-    x = _conv(inputs, 96, 5, 1, "conv1")
-    x = layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
-    x = _conv(x, 256, 5, 2, "conv2")
-    x = layers.MaxPooling2D(3, 2, padding="same", name="pool2")(x)
-    x = _conv(x, 384, 3, 1, "conv3")
-    x = _conv(x, 384, 3, 2, "conv4")
-    x = _conv(x, 256, 3, 2, "conv5")
-    x = layers.MaxPooling2D(3, 2, padding="same", name="pool5")(x)
+    x = blocks.conv_relu(inputs, channels[0], 5, "conv1")
+    x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
+    x = blocks.conv_relu(x, channels[1], 5, "conv2", groups=2)
+    x = layers.MaxPooling2D(3, 2, "same", name="pool2")(x)
+    x = blocks.conv_relu(x, channels[2], 3, "conv3")
+    x = blocks.conv_relu(x, channels[3], 3, "conv4", groups=2)
+    x = blocks.conv_relu(x, channels[4], 3, "conv5", groups=2)
+    x = layers.MaxPooling2D(3, 2, "same", name="pool5")(x)
     x = layers.Flatten(name="flatten")(x)
-    for number in (6, 7):
-        x = layers.Dense(512, name=f"dense{number}")(x)
-        x = layers.ReLU(name=f"dense{number}_relu")(x)
-        x = layers.Dropout(0.5, name=f"dropout{number}")(x)
+    for number in (1, 2):
+        x = layers.Dropout(dropout, name=f"dropout{number}")(x)
+        x = blocks.dense_relu(x, dense_units, f"dense{number}")
     x = layers.Dense(classes, name="logits")(x)
     return weights_lib.load(keras.Model(inputs, x, name="alexnet"), weights)
-
-
-def _conv(x, filters, size, groups, name):
-    x = layers.Conv2D(
-        filters,
-        size,
-        padding="same",
-        groups=groups,
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=name,
-    )(x)
-    x = layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-    )(x)
-    return layers.ReLU(name=f"{name}_relu")(x)

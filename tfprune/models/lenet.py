@@ -1,4 +1,4 @@
-"""LeNets: two convolutions, then dense layers (LeCun et al., 1998)."""
+"""LeNets (LeCun et al., 1998), as the papers on pruning take them."""
 
 import keras
 from keras import layers
@@ -14,9 +14,9 @@ def lenet5(
     padding="valid",
     weights=None,
 ):
-    """Returns LeNet-5: two convolutions of 20 and 50, dense 500, dense logits.
+    """Returns LeNet-5 of Caffe with batch normalisation.
 
-    It is that of Caffe with batch normalisation. Every convolution is
+    Two convolutions of 20 and 50, dense 500, dense logits. Every convolution is
     normalised, rectified and max-pooled by 2. The defaults are for MNIST; the
     8x8 digits want `input_shape=(8, 8, 1)`, `kernel_size=3` and
     `padding="same"`.
@@ -29,58 +29,59 @@ def lenet5(
         weights: A file that `weights.load` reads. Defaults to `None`, random.
     """
     inputs = keras.Input(input_shape, name="images")
-    x = blocks.conv_bn_relu(inputs, 20, kernel_size, "conv1", padding)
+    x = blocks.conv_bn_relu(inputs, 20, kernel_size, "conv1", padding=padding)
     x = layers.MaxPooling2D(name="pool1")(x)
-    x = blocks.conv_bn_relu(x, 50, kernel_size, "conv2", padding)
+    x = blocks.conv_bn_relu(x, 50, kernel_size, "conv2", padding=padding)
     x = layers.MaxPooling2D(name="pool2")(x)
-    x = _dense_relu(layers.Flatten(name="flatten")(x), 500, "dense1")
+    x = layers.Flatten(name="flatten")(x)
+    x = blocks.dense_relu(x, 500, "dense1")
     x = layers.Dense(classes, name="logits")(x)
     return weights_lib.load(keras.Model(inputs, x, name="lenet5"), weights)
 
 
 def cifar_lenet5(input_shape=(32, 32, 3), classes=10, weights=None):
-    """Returns LeNet-5 as Caffe has it, without normalisation.
+    """Returns LeNet-5 of Caffe for CIFAR-10, without normalisation.
 
-    The convolutions of 20 and 50 have biases and no ReLU, only max-pooling by
-    2, as in Persand et al., 2020, arXiv:2004.03376.
+    Two 5x5 convolutions of 20 and 50 with biases, each max-pooled by 2 and not
+    rectified, dense 500 with a ReLU, dense logits.
 
     Args:
-        input_shape: Height, width and channels of the images.
+        input_shape: Height, width and channels of the images; 16 or more
+            pixels on a side.
         classes: Number of logits. Defaults to 10.
         weights: A file that `weights.load` reads. Defaults to `None`, random.
     """
-    inputs = x = keras.Input(input_shape, name="images")
-    for number, filters in enumerate((20, 50), start=1):
-        x = layers.Conv2D(filters, 5, name=f"conv{number}")(x)
-        x = layers.MaxPooling2D(name=f"pool{number}")(x)
-    x = _dense_relu(layers.Flatten(name="flatten")(x), 500, "dense1")
+    inputs = keras.Input(input_shape, name="images")
+    x = layers.Conv2D(20, 5, name="conv1")(inputs)
+    x = layers.MaxPooling2D(name="pool1")(x)
+    x = layers.Conv2D(50, 5, name="conv2")(x)
+    x = layers.MaxPooling2D(name="pool2")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = blocks.dense_relu(x, 500, "dense1")
     x = layers.Dense(classes, name="logits")(x)
     model = keras.Model(inputs, x, name="cifar_lenet5")
     return weights_lib.load(model, weights)
 
 
 def lenet3(input_shape=(32, 32, 3), classes=10, weights=None):
-    """Returns LeNet3: convolutions of 16 and 32, dense 120 and 84, logits.
+    """Returns LeNet3 (Molchanov et al., 2019, arXiv:1906.10771).
 
-    Each convolution is rectified and max-pooled by 2, as in Molchanov et al.,
-    2019, arXiv:1906.10771.
+    Two 5x5 convolutions of 16 and 32, each rectified and max-pooled by 2, dense
+    120 and 84 with a ReLU each, dense logits.
 
     Args:
-        input_shape: Height, width and channels of the images.
+        input_shape: Height, width and channels of the images; 16 or more
+            pixels on a side.
         classes: Number of logits. Defaults to 10.
         weights: A file that `weights.load` reads. Defaults to `None`, random.
     """
-    inputs = x = keras.Input(input_shape, name="images")
-    for number, filters in enumerate((16, 32), start=1):
-        x = layers.Conv2D(filters, 5, name=f"conv{number}")(x)
-        x = layers.ReLU(name=f"conv{number}_relu")(x)
-        x = layers.MaxPooling2D(name=f"pool{number}")(x)
+    inputs = keras.Input(input_shape, name="images")
+    x = blocks.conv_relu(inputs, 16, 5, "conv1", "valid")
+    x = layers.MaxPooling2D(name="pool1")(x)
+    x = blocks.conv_relu(x, 32, 5, "conv2", "valid")
+    x = layers.MaxPooling2D(name="pool2")(x)
     x = layers.Flatten(name="flatten")(x)
-    x = _dense_relu(_dense_relu(x, 120, "dense1"), 84, "dense2")
+    x = blocks.dense_relu(x, 120, "dense1")
+    x = blocks.dense_relu(x, 84, "dense2")
     x = layers.Dense(classes, name="logits")(x)
     return weights_lib.load(keras.Model(inputs, x, name="lenet3"), weights)
-
-
-def _dense_relu(x, units, name):
-    x = layers.Dense(units, name=name)(x)
-    return layers.ReLU(name=f"{name}_relu")(x)

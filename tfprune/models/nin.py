@@ -1,50 +1,44 @@
-"""Network in Network (Lin, Chen and Yan, 2014, arXiv:1312.4400)."""
+"""Network in Network (Lin et al., 2014, arXiv:1312.4400) for CIFAR-10."""
 
 import keras
 from keras import layers
 
+from tfprune.models import blocks
 from tfprune.models import weights as weights_lib
 
-# Filters and kernel sizes of each block.
-_BLOCKS = (
-    ((192, 5), (160, 1), (96, 1)),
-    ((192, 5), (192, 1), (192, 1)),
-    ((192, 3), (192, 1)),
-)
 
+def nin(
+    input_shape=(32, 32, 3), classes=10, width=1.0, dropout=0.5, weights=None
+):
+    """Returns three times a convolution and two of 1x1, all rectified.
 
-def nin(input_shape=(32, 32, 3), classes=10, weights=None):
-    """Returns nine rectified convolutions, whose last maps are the classes.
-
-    The first block is max-pooled and the second mean-pooled, both by 3x3
-    windows at stride 2, and followed by dropout of a half; each class is the
-    mean of its map.
+    The first two are pooled by 3 at stride 2 and dropped out. The last 1x1
+    convolution makes one map for each class, whose mean is the logit; it is
+    rectified, too, so no logit is below 0.
 
     Args:
         input_shape: Height, width and channels of the images.
         classes: Number of logits. Defaults to 10.
+        width: Factor on the number of channels of every layer but the class
+            maps, rounded to whole channels. Defaults to 1.
+        dropout: Share of the activations that is dropped in training, twice.
+            Defaults to 0.5.
         weights: A file that `weights.load` reads. Defaults to `None`, random.
     """
-    inputs = x = keras.Input(input_shape, name="images")
-    pools = (layers.MaxPooling2D, layers.AveragePooling2D)
-    for number, block in enumerate(_BLOCKS, start=1):
-        for place, (filters, size) in enumerate(block, start=1):
-            x = _conv_relu(x, filters, size, f"conv{number}_{place}")
-        if number <= len(pools):
-            name = f"pool{number}"
-            x = pools[number - 1](3, 2, padding="same", name=name)(x)
-            x = layers.Dropout(0.5, name=f"dropout{number}")(x)
-    x = _conv_relu(x, classes, 1, "conv3_3")
+    inputs = keras.Input(input_shape, name="images")
+    wide = round(width * 192)
+    x = blocks.conv_relu(inputs, wide, 5, "conv1")
+    x = blocks.conv_relu(x, round(width * 160), 1, "cccp1_1")
+    x = blocks.conv_relu(x, round(width * 96), 1, "cccp1_2")
+    x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
+    x = layers.Dropout(dropout, name="dropout1")(x)
+    x = blocks.conv_relu(x, wide, 5, "conv2")
+    x = blocks.conv_relu(x, wide, 1, "cccp2_1")
+    x = blocks.conv_relu(x, wide, 1, "cccp2_2")
+    x = layers.AveragePooling2D(3, 2, "same", name="pool2")(x)
+    x = layers.Dropout(dropout, name="dropout2")(x)
+    x = blocks.conv_relu(x, wide, 3, "conv3")
+    x = blocks.conv_relu(x, wide, 1, "cccp3_1")
+    x = blocks.conv_relu(x, classes, 1, "cccp3_2")
     x = layers.GlobalAveragePooling2D(name="logits")(x)
     return weights_lib.load(keras.Model(inputs, x, name="nin"), weights)
-
-
-def _conv_relu(x, filters, size, name):
-    x = layers.Conv2D(
-        filters,
-        size,
-        padding="same",
-        kernel_initializer="he_normal",
-        name=name,
-    )(x)
-    return layers.ReLU(name=f"{name}_relu")(x)

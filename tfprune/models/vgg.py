@@ -6,32 +6,30 @@ from keras import layers
 from tfprune.models import blocks
 from tfprune.models import weights as weights_lib
 
-_WIDTHS = {
-    11: ((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2),
-    16: ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
-}
+_WIDTHS_11 = ((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2)
+_WIDTHS_16 = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 
 
 def vgg11(input_shape=(32, 32, 3), classes=10, width=1.0, weights=None):
-    """Returns VGG-11 with batch normalisation and two hidden dense layers.
+    """Returns VGG-11, each convolution and hidden dense layer normalised.
 
-    Unlike the paper, the dense layers are of 512 units, and normalised too, as
-    Molchanov et al. (2019) have a gate after each.
+    Unlike the first paper, the dense head is two layers of 512 units, batch
+    normalised and without dropout, and the logits, for CIFAR-10 as in the
+    experiments of Molchanov et al., 2019, arXiv:1906.10771.
 
     Args:
-        input_shape: As for `vgg16`.
-        classes: As for `vgg16`.
-        width: As for `vgg16`.
-        weights: As for `vgg16`.
+        input_shape: Height, width and channels of the images; 32 or more
+            pixels on a side, for five poolings.
+        classes: Number of logits. Defaults to 10.
+        width: Factor on the number of channels of every layer but the logits,
+            rounded to whole channels. Defaults to 1.
+        weights: A file that `weights.load` reads. Defaults to `None`, random.
     """
     inputs = keras.Input(input_shape, name="images")
-    x = _features(inputs, 11, width)
-    for number in (1, 2):
-        name = f"dense{number}"
+    x = _features(inputs, _WIDTHS_11, width)
+    for name in ("dense1", "dense2"):
         x = layers.Dense(round(width * 512), use_bias=False, name=name)(x)
-        x = layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-        )(x)
+        x = blocks.batch_norm(x, f"{name}_bn")
         x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.Dense(classes, name="logits")(x)
     return weights_lib.load(keras.Model(inputs, x, name="vgg11"), weights)
@@ -52,18 +50,17 @@ def vgg16(input_shape=(32, 32, 3), classes=10, width=1.0, weights=None):
         weights: A file that `weights.load` reads. Defaults to `None`, random.
     """
     inputs = keras.Input(input_shape, name="images")
-    x = _features(inputs, 16, width)
-    x = layers.Dense(round(width * 512), name="dense1")(x)
-    x = layers.ReLU(name="dense1_relu")(x)
+    x = _features(inputs, _WIDTHS_16, width)
+    x = blocks.dense_relu(x, round(width * 512), "dense1")
     x = layers.Dense(classes, name="logits")(x)
     return weights_lib.load(keras.Model(inputs, x, name="vgg16"), weights)
 
 
-def _features(x, depth, width):
-    """Returns what the convolutions of a depth make of images, flat."""
-    for block, widths in enumerate(_WIDTHS[depth], start=1):
-        for conv, filters in enumerate(widths, start=1):
+def _features(x, widths, width):
+    """Returns five blocks of convolutions and a pooling, flattened."""
+    for block, filters in enumerate(widths, start=1):
+        for conv, count in enumerate(filters, start=1):
             name = f"block{block}_conv{conv}"
-            x = blocks.conv_bn_relu(x, round(width * filters), 3, name)
+            x = blocks.conv_bn_relu(x, round(width * count), 3, name)
         x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
     return layers.Flatten(name="flatten")(x)
