@@ -177,7 +177,7 @@ def test_one_and_two_replicas_remove_the_same_units():
     assert found[0] == found[1]
 
 
-def test_it_ends_before_the_accuracy_falls():
+def test_it_ends_before_the_accuracy_falls(caplog):
     model = tiny.plain()
     trainer = tiny.sgd()
     trainer.build(model)
@@ -196,7 +196,11 @@ def test_it_ends_before_the_accuracy_falls():
     records, _ = tiny.turned(run)
     assert evaluation.evaluate(run.model, whole, LOSS)["accuracy"] > 0.7
     assert records[-1]["pruned"] == 0 and not records[-1]["removed"]
-    assert run.keep[run.graph.prunable].sum() > 2
+    left = int(run.keep[run.graph.prunable].sum())
+    assert left > 2
+    run.finish()
+    assert "without meeting its budget" in caplog.text
+    assert f"'target': 2, 'reached': {left}" in caplog.text
 
 
 def test_fine_tuning_trains_after_each_unit():

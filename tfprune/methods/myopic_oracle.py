@@ -4,6 +4,7 @@ Persand, Anderson and Gregg, 2020, "Composition of Saliency Metrics for Pruning
 with a Myopic Oracle" (arXiv:2004.03376).
 """
 
+from absl import logging
 import keras
 import numpy as np
 import tensorflow as tf
@@ -34,7 +35,8 @@ class MyopicOracle(masked.Masked):
 
     Args:
         criteria: As for `score`.
-        budget: The `Budget` that ends the run; no latency.
+        budget: The `Budget` that ends the run; no latency. A warning tells if
+            the run ended before.
         evaluation_data: `tf.data.Dataset` of batched `(inputs, labels)` to
             score and to ask the oracle on, kept in memory: a split of the
             training data, another one than that of the run.
@@ -176,6 +178,16 @@ class MyopicOracle(masked.Masked):
             "step": int(self._removed.numpy()),
             "removed": removed,
         }
+
+    def finish(self):
+        if not self.selector.is_met(self.keep):
+            logging.warning(
+                "The run ended after %d units without meeting its budget: %s. "
+                "More go with a lower `stop_accuracy`.",
+                int(self._removed.numpy()),
+                self.selector.report(self.keep),
+            )
+        return super().finish()
 
     def _remove(self):
         """Removes a unit; returns the loss before, and what went and why."""
