@@ -12,8 +12,10 @@ from tests.methods import tiny
 from tfprune import compaction
 from tfprune import costs
 from tfprune import criteria
+from tfprune import evaluation
 from tfprune import experiment
 from tfprune import experiment_report
+from tfprune import journal
 from tfprune import losses
 from tfprune import models
 from tfprune import pretraining
@@ -88,6 +90,42 @@ def test_experiment_goes_on_where_it_was_stopped(tmp_path):
     assert run(tmp_path / "killed") == whole  # Finished: nothing is done.
     with pytest.raises(ValueError, match="of the same configuration"):
         run(tmp_path / "killed", drop=0.1)
+
+
+def test_records_equal_a_direct_computation(tmp_path):
+    model = network()
+    graph = tracing.trace(model)
+    test_data = tiny.batches(7)
+    base = evaluation.evaluate(model, test_data, LOSS)["accuracy"]
+    found = run(
+        tmp_path,
+        model,
+        test_data=test_data,
+        pretraining=None,
+        round_units=1,
+        drop=0.01,
+        stop_accuracy=0.02,
+    )
+    for each, name in zip(found, NAMES, strict=True):
+        keep = np.ones(graph.num_units, bool)
+        path = tmp_path / "runs" / f"{name.replace(' ', '-')}-1"
+        expected = [(0.0, base)]
+        for record in journal.read(path / "records.jsonl"):
+            (removed,) = record["removed"]
+            assert keep[removed["unit"]]
+            keep[removed["unit"]] = False
+            small = compaction.compact(model, graph, keep)
+            weights = sum(
+                int(np.prod(small.get_layer(layer).kernel.shape))
+                for layer in ("first", "second")
+            )
+            assert record["convolution_weights"] == weights
+            share = 100 * (1 - weights / (27 * 5 + 45 * 4))
+            accuracy = evaluation.evaluate(small, test_data, LOSS)["accuracy"]
+            expected.append((share, accuracy))
+        points = list(zip(each["sparsity"], each["accuracy"], strict=True))
+        np.testing.assert_allclose(points, expected)
+        assert len(points) == 1 + 9 - 2 or points[-1][1] <= 0.02
 
 
 def test_weights_of_convolutions_are_those_of_the_compacted_model():
