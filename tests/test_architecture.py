@@ -23,6 +23,8 @@ LINES = """
     criteria
     reading works checks batch_norm figures evaluation identity journal loops
     halving damage
+    examples
+    linear
     compaction stopwatch measuring
     exporting speed hdf5 published targets proposals draws curves
     verification costs curvature

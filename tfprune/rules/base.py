@@ -38,6 +38,8 @@ class Rule:
     Attributes:
         pointwise: Whether each channel of the single output depends on the
             same channel of the single input alone.
+        passes: Whether what a prunable unit has of the outputs depends on what
+            it has of the inputs alone, and nothing else depends on that.
         kernels: Names of the variables that are multiplied with the input at
             each of `positions`; the first makes the layer begin a chain.
         inner: Name of the layer inside that has units of its own, or None.
@@ -46,6 +48,7 @@ class Rule:
     """
 
     pointwise = False
+    passes = False
     kernels = ()
     inner = None
     sums = False
@@ -118,6 +121,15 @@ class Rule:
             kernel: Its first kernel, or a tensor of the same shape.
         """
         return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
+
+    def product(self, layer):
+        """Returns the function of inputs and `layer.kernel` that it computes.
+
+        It is linear in both, for a kernel `[..., in, out]` of any widths; the
+        layer then adds its `bias` and applies its `activation`. None if it
+        computes something else.
+        """
+        return None
 
 
 _RULES = {}

@@ -13,6 +13,8 @@ from tfprune.rules import pointwise
 class Elementwise(base.Rule):
     """Arithmetic on tensors of shapes that broadcast; ties what meets."""
 
+    passes = True
+
     def outputs(self, node):
         if not pointwise.maskable(self._at_zero(node)):
             for units in node.inputs:
@@ -73,6 +75,8 @@ class Sum(Elementwise):
 
 class Concatenate(base.Rule):
     """Puts the channels of its inputs side by side."""
+
+    passes = True
 
     def outputs(self, node):
         rank = len(node.output_shapes[0])

@@ -13,6 +13,8 @@ from tfprune.rules import pointwise
 class Moved(base.Rule):
     """An operation that does the same to any number of channels."""
 
+    passes = True
+
     def outputs(self, node):
         units = node.inputs[0]
         # Two examples, told apart by the sign: neither may reach the other.
@@ -90,6 +92,8 @@ class BroadcastTo(base.Rule):
 class Split(base.Rule):
     """`ops.split`: parts of channels, each of any width, or of positions."""
 
+    passes = True
+
     def outputs(self, node):
         units, axis = node.inputs[0], _axis(node)
         if axis < 0:
@@ -134,6 +138,8 @@ class Parts(Split):
 
 class Stack(base.Rule):
     """`ops.stack`: ties what lies at the same place of a new axis."""
+
+    passes = True
 
     def outputs(self, node):
         axis = _axis(node)

@@ -11,6 +11,7 @@ class Pointwise(base.Rule):
     """A layer that treats every channel of every position alike."""
 
     pointwise = True
+    passes = True
 
     def outputs(self, node):
         return [node.inputs[0]]

@@ -12,6 +12,8 @@ from tfprune.rules import pointwise
 class Reduction(base.Rule):
     """Global pooling and reductions over positions, not over channels."""
 
+    passes = True
+
     def outputs(self, node):
         units = node.inputs[0]
         axes = self._axes(node)

@@ -18,6 +18,8 @@ class Reshape(base.Rule):
     others are tied.
     """
 
+    passes = True
+
     def outputs(self, node):
         units, shape = node.inputs[0], node.input_shapes[0]
         target = node.output_shapes[0]
@@ -56,6 +58,8 @@ class Expand(Reshape):
 class Flatten(base.Rule):
     """`Flatten`: every position repeats the whole row of channels."""
 
+    passes = True
+
     def outputs(self, node):
         units, shape = node.inputs[0], node.input_shapes[0]
         if pointwise.channel_axis(node.layer) == 0:
@@ -75,6 +79,8 @@ class Pad(base.Rule):
 
     They go where the units go that they are added to.
     """
+
+    passes = True
 
     def outputs(self, node):
         config = node.layer.get_config()
@@ -107,6 +113,8 @@ class Pad(base.Rule):
 
 class GetItem(base.Rule):
     """Indexing with slices; of channels, any run of neighbours."""
+
+    passes = True
 
     def outputs(self, node):
         units, key = node.inputs[0], _full_key(node)

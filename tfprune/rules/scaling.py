@@ -83,6 +83,7 @@ class Normalised(pointwise.Pointwise):
     """A layer whose statistics run over the channels of an example."""
 
     pointwise = False
+    passes = False
 
     def outputs(self, node):
         for units in node.inputs:

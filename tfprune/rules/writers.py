@@ -50,6 +50,9 @@ class Dense(Writer):
     def config(self, node, kept):
         return {"units": kept(node.outputs[0])}
 
+    def product(self, layer):
+        return keras.ops.matmul
+
 
 class Conv(Writer):
     """`Conv1D`, `Conv2D`, `Conv3D`: kernel `[..., in / groups, out]`.
@@ -81,6 +84,10 @@ class Conv(Writer):
             config["groups"] = kept(node.channels(self.axis(node)))
         return config
 
+    def product(self, layer):
+        apart = layer.groups > 1 or layer.padding == "causal"
+        return None if apart else layer.convolution_op
+
     def _depthwise(self, node):
         length = node.input_shapes[0][self.axis(node)]
         return 1 < node.layer.groups == length
@@ -107,6 +114,8 @@ class ConvTranspose(Writer):
 
 class DepthwiseConv(Writer):
     """`DepthwiseConv1D`, `DepthwiseConv2D`: kernel `[..., in, multiplier]`."""
+
+    passes = True
 
     def issue(self, node):
         inputs = node.channels(self.axis(node))
