@@ -22,8 +22,8 @@ LINES = """
     latency rankings
     criteria
     reading works checks batch_norm figures evaluation identity journal loops
-    halving damage
-    examples
+    halving damage ablation
+    examples whole
     linear
     compaction stopwatch measuring
     exporting speed hdf5 published targets proposals draws curves
