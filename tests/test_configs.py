@@ -11,9 +11,11 @@ import pytest
 import tensorflow as tf
 
 from tfprune import damage
+from tfprune import experiment
 from tfprune import losses
 from tfprune import masking
 from tfprune import pruning
+from tfprune import tracing
 
 CONFIGS = sorted(pathlib.Path(__file__).parents[1].glob("gin_configs/*.gin"))
 
@@ -104,3 +106,31 @@ def test_imagenet_config_searches_inside_of_the_blocks():
     assert len(found.targets) == 32
     assert sum(len(target.units) for target in found.targets) == 7552
     assert model.layers[-1].activation is keras.activations.linear
+
+
+@pytest.mark.parametrize(
+    "name, units",
+    [
+        ("lenet5", 20 + 50),
+        ("cifarnet", 32 + 32 + 64),
+        ("nin", 6 * 192 + 160 + 96),
+        ("resnet20", 3 * (16 + 32 + 64) + 16 + 16 + 32),
+        # Pairs of channels, one of each of two groups.
+        ("alexnet", (96 + 256 + 384 + 384 + 256) // 2),
+    ],
+)
+def test_experiments_prune_channels_of_convolutions_alone(name, units):
+    gin.parse_config_files_and_bindings(
+        [str(CONFIGS[0].with_name(f"{name}_myopic.gin"))],
+        ["SEED = 0", "DATA_DIR = None", "WEIGHTS = None"],
+    )
+    bound = gin.get_bindings(experiment.experiment, resolve_references=False)
+    model = copy.deepcopy(bound["model"])
+    gin.clear_config()
+    graph = tracing.trace(model, bound.get("frozen", ()))
+    kinds = {
+        type(model.get_layer(graph.owners[unit]))
+        for unit in graph.prunable.nonzero()[0]
+    }
+    assert kinds == {keras.layers.Conv2D}
+    assert graph.prunable.sum() == units
