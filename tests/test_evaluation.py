@@ -36,6 +36,18 @@ def test_evaluation_is_exact_over_all_examples(strategy, labels):
     np.testing.assert_allclose(measures["accuracy"], hits)
 
 
+def test_accuracy_can_be_asked_for():
+    model, loss_fn = vectors.normalised(), losses.CrossEntropy()
+    measures = evaluation.evaluate(model, vectors.batches(4), loss_fn)
+    asked = evaluation.with_accuracy(model, vectors.batches(4), loss_fn)
+    assert asked == measures and "accuracy" in asked
+    model = keras.Model(model.inputs, [*model.outputs, *model.inputs])
+    with pytest.raises(ValueError, match="must have one output, .* no accuracy"):
+        evaluation.with_accuracy(
+            model, vectors.batches(4), lambda labels, outputs: outputs[1][:, 0]
+        )
+
+
 def test_model_with_several_outputs_has_no_accuracy():
     inputs = keras.Input((4,))
     model = keras.Model(inputs, [layers.Dense(3)(inputs), inputs])

@@ -29,6 +29,27 @@ def evaluate(model, dataset, loss_fn):
     return evaluator(model, dataset, loss_fn)()
 
 
+def with_accuracy(model, test_data, loss_fn):
+    """Returns what `evaluate` does, of a model that has an accuracy.
+
+    Args:
+        model: As for `evaluate`.
+        test_data: The dataset.
+        loss_fn: As for `evaluate`.
+
+    Raises:
+        ValueError: As for `evaluate`, or if there is no accuracy.
+    """
+    measures = evaluate(model, test_data, loss_fn)
+    if "accuracy" not in measures:
+        raise ValueError(
+            "The model must have one output, with a score for each class, and "
+            "all labels of `test_data` must be classes. "
+            f"Received: {model.name!r}, which has no accuracy on them."
+        )
+    return measures
+
+
 def evaluator(model, dataset, loss_fn):
     """Returns `evaluate` of these arguments as a function without any.
 

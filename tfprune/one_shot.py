@@ -118,13 +118,13 @@ def one_shot(
     _check_length("bn_batches", bn_batches, dataset)
     if score_batches is not None:
         _check_length("score_batches", score_batches, scored_on)
-    base = _measures(model, test_data, loss_fn)
+    base = evaluation.with_accuracy(model, test_data, loss_fn)
     trials = _trials(model, parts, criteria, removed)
     if seed is not None:
         keras.utils.set_random_seed(seed)
 
     def measured(model):
-        return _measures(model, test_data, loss_fn)
+        return evaluation.with_accuracy(model, test_data, loss_fn)
 
     def scored(part):
         masked, graph = part.masked, part.graph
@@ -227,17 +227,6 @@ def _select(graph, scores, share):
     everything = np.ones(graph.num_units, bool)
     budget = budgets.Budget(macs=1 - share, tolerance=1.0)
     return budgets.select(scores, graph, everything, budget)
-
-
-def _measures(model, test_data, loss_fn):
-    measures = evaluation.evaluate(model, test_data, loss_fn)
-    if "accuracy" not in measures:
-        raise ValueError(
-            "The model must have one output, with a score for each class, and "
-            "all labels of `test_data` must be classes. "
-            f"Received: {model.name!r}, which has no accuracy on them."
-        )
-    return measures
 
 
 def _check_removed(model, parts, removed):
