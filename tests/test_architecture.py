@@ -14,7 +14,7 @@ LINES = """
     tfprune
     pruning one_shot correlating experiment
     pretraining
-    comparison correlation_report experiment_report stages
+    comparison correlation_report experiment_report experiment_run stages
     methods measures rounds
     runs composition
     scoring budgets training report

@@ -1,4 +1,4 @@
-"""Tests for tfprune.experiment and tfprune.experiment_report."""
+"""Tests for tfprune.experiment, its runs and its report."""
 
 import json
 
@@ -22,6 +22,7 @@ from tfprune import pretraining
 from tfprune import tracing
 
 LOSS = losses.CrossEntropy()
+DATA = tiny.batches(11)
 TWO = [criteria.WeightNorm(), criteria.TaylorFO()]
 NAMES = ["WeightNorm", "TaylorFO", "myopic oracle"]
 
@@ -205,11 +206,29 @@ def test_drawing_has_a_curve_and_a_band_for_each():
         ({"repetitions": 0}, "`repetitions` must be an int of at least 1"),
         ({"frozen": ("nothing",)}, "nothing"),
         ({"candidates": 1}, "at least one for each criterion"),
+        ({"seed": None}, "`seed` must be an int of at least 0. Received: seed"),
+        ({"min_units": 0}, "`min_units` must be an int of at least 1"),
+        ({"pretraining": 5}, "`pretraining` must be a Pretraining, made with"),
+        (
+            {"test_data": DATA, "evaluation_data": DATA},
+            "must be another split than `evaluation_data`",
+        ),
+        (
+            {"criteria": {"a b": TWO[0], "a-b": TWO[1]}},
+            "differ in letters or digits.* Received: a b, a-b",
+        ),
+        (
+            {"criteria": {"Myopic-Oracle": TWO[0], "b": TWO[1]}},
+            "differ in letters or digits",
+        ),
     ],
 )
-def test_bad_arguments(tmp_path, kwargs, message):
+def test_bad_arguments_are_refused_before_anything_is_written(
+    tmp_path, kwargs, message
+):
     with pytest.raises(ValueError, match=message):
-        run(tmp_path, pretraining=None, **kwargs)
+        run(tmp_path, **{"pretraining": None, **kwargs})
+    assert not list(tmp_path.iterdir())
 
 
 def test_model_without_convolutions_is_refused(tmp_path):
@@ -220,9 +239,11 @@ def test_model_without_convolutions_is_refused(tmp_path):
         run(tmp_path, model)
 
 
-def test_labels_that_are_no_classes_are_refused(tmp_path):
+@pytest.mark.parametrize("epochs", [None, 3])
+def test_labels_that_are_no_classes_are_refused(tmp_path, epochs):
     targets = tf.one_hot(tiny.LABELS, 3) + 0.5
     data = tf.data.Dataset.from_tensor_slices((tiny.IMAGES, targets)).batch(11)
+    base = epochs and pretraining.Pretraining(tiny.sgd(), epochs)
     with pytest.raises(ValueError, match="has no accuracy on them"):
         experiment.experiment(
             network(),
@@ -236,4 +257,30 @@ def test_labels_that_are_no_classes_are_refused(tmp_path):
             candidates=4,
             batches=1,
             oracle_batches=1,
+            pretraining=base,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_time_of_finished_runs_counts_after_a_stop(tmp_path):
+    def stop(record, _):
+        if record.get("last"):
+            raise Stop
+
+    with pytest.raises(Stop):
+        run(tmp_path, pretraining=None, on_record=stop)
+    path = tmp_path / "runs" / "WeightNorm-1" / "records.jsonl"
+    records = journal.read(path)
+    records[-1]["seconds"] = 1e6
+    path.write_text("".join(f"{journal.dumps(x)}\n" for x in records))
+    run(tmp_path, pretraining=None)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["seconds"] > 1e6
+
+
+def test_layers_keep_their_least_units(tmp_path):
+    for each in run(tmp_path, pretraining=None, min_units={"first": 5}):
+        # No filter of the first goes, and one of the four of the second stays.
+        assert each["sparsity"][-1] == pytest.approx(
+            100 * 3 * 45 / (5 * 27 + 4 * 45)
         )

@@ -6,22 +6,21 @@ base model to the graphs, in one run that can be stopped at any time.
 
 import json
 import pathlib
-import re
-import shutil
 
 from absl import logging
 import keras
 
 from tfprune import checks
 from tfprune import costs
-from tfprune import curves
 from tfprune import evaluation
 from tfprune import experiment_report
+from tfprune import experiment_run
 from tfprune import exporting
 from tfprune import identity
 from tfprune import journal
 from tfprune import limits
 from tfprune import measures as measures_lib
+from tfprune import pretraining as pretraining_lib
 from tfprune import rounds
 from tfprune import runs
 from tfprune import tracing
@@ -45,6 +44,7 @@ def experiment(
     batches=2,
     oracle_batches=2,
     round_units=1,
+    min_units=1,
     frozen=(),
     stop_accuracy=0.1,
     drop=0.05,
@@ -75,7 +75,9 @@ def experiment(
         batches: As for `MyopicOracle`.
         oracle_batches: As for `MyopicOracle`.
         round_units: How many units go between two measurements. Defaults to 1.
-        frozen: Names of layers whose channels stay, as for `trace`.
+        min_units: As for `select`. Defaults to 1.
+        frozen: Names of layers whose channels stay, as for `trace`. Name the
+            dense ones, where only channels of convolutions are to go.
         stop_accuracy: Where runs end, a share in (0, 1). Defaults to 0.1.
         drop: Loss of accuracy that the table is of. Defaults to 0.05.
         pretraining: A `Pretraining` of the model before all else. Defaults to
@@ -93,18 +95,24 @@ def experiment(
         last two lists that begin with the base.
 
     Raises:
-        ValueError: If model, data, settings or folder do not fit.
+        ValueError: If model, data, settings or folder do not fit; nothing is
+            written, unless it is that a model which was trained first is not
+            as accurate as `stop_accuracy` and `drop` ask.
         OSError: If the folder cannot be written.
     """
     checks.check_arguments(
         [dataset, evaluation_data, test_data], loss_fn, output_dir, seed
     )
+    checks.check_counts(least=0, seed=seed)
+    if pretraining is not None:
+        checks.check_kind(pretraining_lib.Pretraining, pretraining=pretraining)
     folder = pathlib.Path(output_dir)
     settings = {
         "candidates": candidates,
         "batches": batches,
         "oracle_batches": oracle_batches,
         "round_units": round_units,
+        "min_units": min_units,
         "frozen": frozen,
     }
     if config is None:
@@ -128,6 +136,11 @@ def experiment(
         return json.loads((folder / "report.json").read_text())["runs"]
     criteria = criteria_lib.named(criteria)
     _check(criteria, repetitions, stop_accuracy, drop, model, frozen)
+    if evaluation_data is test_data:
+        raise ValueError(
+            "`test_data` must be another split than `evaluation_data`, which "
+            "decides what goes. Received: the same dataset for both."
+        )
     checks.check_run(model, [dataset, evaluation_data, test_data], loss_fn)
     plan = [
         (name, {name: criterion}, {**settings, "candidates": 1})
@@ -135,13 +148,16 @@ def experiment(
     ] + [(COMPOSITION, criteria, settings)]
 
     def method(which, repetition, kwargs):
-        budget = _least(tracing.trace(model, frozen))
+        budget = _least(tracing.trace(model, frozen), min_units)
         return myopic_oracle.MyopicOracle(
             which, budget, evaluation_data, seed=seed + repetition, **kwargs
         )
 
     for _, which, kwargs in plan:
         method(which, 0, kwargs).check(model, dataset, loss_fn)
+    base = evaluation.with_accuracy(model, test_data, loss_fn)["accuracy"]
+    if pretraining is None:
+        _check_base(base, drop, stop_accuracy)
     keras.utils.set_random_seed(seed)
     if pretraining is not None:
         pretraining.start(model, dataset, loss_fn)
@@ -155,23 +171,21 @@ def experiment(
             pretraining.complete(left, validation)
             if not (own / "base.keras").exists():
                 exporting.save_keras(model, own / "base.keras")
-        base = _accuracy(model, test_data, loss_fn)
-        if base - drop <= stop_accuracy:
-            raise ValueError(
-                "`stop_accuracy` must lie more than `drop` below the test "
-                f"accuracy of the model. Received: stop_accuracy="
-                f"{stop_accuracy}, drop={drop}, accuracy={base:.4f}."
-            )
+            base = evaluation.evaluate(model, test_data, loss_fn)["accuracy"]
+            _check_base(base, drop, stop_accuracy)
         found, total = [], repetitions * len(plan)
         for repetition in range(repetitions):
             for name, which, kwargs in plan:
-                run = _Run(own, folder, f"{name}-{repetition + 1}", clock)
+                run = experiment_run.Run(
+                    own, folder, f"{name}-{repetition + 1}", clock
+                )
                 keras.utils.set_random_seed(seed + repetition)
                 run.complete(
                     lambda: method(which, repetition, kwargs),
                     (model, dataset, loss_fn, test_data),
                     stop_accuracy,
-                    on_record and _Progress(on_record, len(found), total),
+                    on_record
+                    and experiment_run.Progress(on_record, len(found), total),
                 )
                 curve = {"curve": name, "repetition": repetition + 1}
                 found.append({**curve, **run.curve(base)})
@@ -181,88 +195,22 @@ def experiment(
     return found
 
 
-class _Run:
-    """One run of an experiment, in a folder of its own."""
-
-    def __init__(self, own, folder, name, clock):
-        path = pathlib.PurePath("runs", re.sub(r"\W+", "-", name))
-        self._name = name
-        self._own = own / path
-        self._folder = folder / path
-        self._clock = clock
-
-    def complete(self, make, what, stop_accuracy, on_record):
-        """Does what is left of the run."""
-        records = journal.read(self._folder / rounds.RECORDS)
-        if records and records[-1]["last"]:
-            return
-        model, dataset, loss_fn, test_data = what
-        method = make()
-        method.start(model, dataset, loss_fn)
-        meter = costs.Meter(method.graph)
-        measure = evaluation.evaluator(method.model, test_data, loss_fn)
-        everything = meter.groups.widths(method.graph.prunable | True)
-        whole = float(meter.convolutions(everything))
-        left = rounds.Rounds(
-            method, self._own, self._folder, self._clock, on_record
-        )
-        for number, record in left:
-            widths = meter.groups.widths(method.keep)
-            weights = float(meter.convolutions(widths))
-            accuracy = measure()["accuracy"]
-            last = method.done or accuracy <= stop_accuracy
-            figures = {
-                "run": self._name,
-                "convolution_weights": int(weights),
-                "sparsity": 100 * (1 - weights / whole),
-                "accuracy": accuracy,
-                "last": bool(last),
-            }
-            left.save({**record, "measurement": number, **figures})
-            if last:
-                break
-        shutil.rmtree(self._own / "checkpoints", ignore_errors=True)
-
-    def curve(self, base):
-        """Returns `sparsity` and `accuracy` of the run, two lists."""
-        records = journal.read(self._folder / rounds.RECORDS)
-        return {
-            "sparsity": [0.0, *(record["sparsity"] for record in records)],
-            "accuracy": [base, *(record["accuracy"] for record in records)],
-        }
-
-
-class _Progress:
-    """Tells how many runs are done, the one at hand by its sparsity."""
-
-    def __init__(self, on_record, done, total):
-        self._on_record = on_record
-        self._done = done
-        self._total = total
-
-    def __call__(self, record, progress):
-        share = 1.0 if record["last"] else record["sparsity"] / 100
-        self._on_record(record, (round(self._done + share, 2), self._total))
-
-
-def _least(graph):
+def _least(graph, min_units):
     """Returns the `Budget` of a model that can lose no unit more."""
     keep = graph.prunable | True
-    least = limits.least(graph, 1)
+    least = limits.least(graph, min_units)
     while (free := limits.removable(graph, least, keep)).any():
         keep[free.argmax()] = False
     return Budget(units=max(1, int(keep[graph.prunable].sum())), tolerance=1.0)
 
 
-def _accuracy(model, test_data, loss_fn):
-    measured = evaluation.evaluate(model, test_data, loss_fn)
-    if "accuracy" not in measured:
+def _check_base(base, drop, stop_accuracy):
+    if base - drop <= stop_accuracy:
         raise ValueError(
-            "The model must have one output, with a score for each class, and "
-            "all labels of `test_data` must be classes. "
-            f"Received: {model.name!r}, which has no accuracy on them."
+            "`stop_accuracy` must lie more than `drop` below the test accuracy "
+            f"of the model. Received: stop_accuracy={stop_accuracy}, "
+            f"drop={drop}, accuracy={base:.4f}."
         )
-    return measured["accuracy"]
 
 
 def _check(criteria, repetitions, stop_accuracy, drop, model, frozen):
@@ -276,6 +224,14 @@ def _check(criteria, repetitions, stop_accuracy, drop, model, frozen):
         raise ValueError(
             "`criteria` must be several, to be composed, none of them named "
             f"{COMPOSITION!r}. Received: {', '.join(criteria)}."
+        )
+    names = (*criteria, COMPOSITION)
+    # Some file systems do not tell capitals apart.
+    if len({experiment_run.slug(name).lower() for name in names}) < len(names):
+        raise ValueError(
+            "Names of `criteria` must differ in letters or digits, and from "
+            f"{COMPOSITION!r}, for each has a folder. Received: "
+            f"{', '.join(criteria)}."
         )
     meter = costs.Meter(tracing.trace(model, frozen))
     everything = meter.groups.widths(tracing.trace(model).prunable | True)
