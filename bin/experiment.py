@@ -18,7 +18,7 @@ def main(argv):
 
 def show(summary):
     """Returns the table of an experiment for rich."""
-    keys = "crossings", "base", "drop"
+    keys = "runs", "base", "drop"
     text = experiment_report.markdown(*(summary[key] for key in keys))
     return markdown.Markdown(text)
 

@@ -88,6 +88,15 @@ def test_experiment_goes_on_where_it_was_stopped(tmp_path):
     assert shares == sorted(shares) and 1 < shares[-1] < 2
     assert not (tmp_path / "killed" / "report.json").exists()
     assert run(tmp_path / "killed") == whole
+    for name in ("WeightNorm-1", "TaylorFO-1", "myopic-oracle-1"):
+        once, again = (
+            journal.read(tmp_path / folder / "runs" / name / "records.jsonl")
+            for folder in ("whole", "killed")
+        )
+        assert all(record["removed"] for record in once)
+        for record in (*once, *again):
+            del record["seconds"]
+        assert once == again
     assert run(tmp_path / "killed") == whole  # Finished: nothing is done.
     with pytest.raises(ValueError, match="of the same configuration"):
         run(tmp_path / "killed", drop=0.1)
@@ -173,15 +182,16 @@ def test_table_by_hand():
     table = experiment_report.crossings(FOUND, 0.75)
     assert table["two"] == [None]
     np.testing.assert_allclose(table["one"], [15, 5])
-    text = experiment_report.markdown(table, 0.8, 0.05)
+    text = experiment_report.markdown(FOUND, 0.8, 0.05)
     assert "base model: 80.00%" in text and "at -5 points" in text
     assert "| one | 10.0 % | 10.0 | 2 |" in text
-    assert "| two | never |  | 1 |" in text
+    assert "| two | > 10.0 % |  | 0 of 1 |" in text
 
 
-def test_runs_that_never_get_there_are_marked():
-    text = experiment_report.markdown({"one": [10.0, None]}, 0.8, 0.05)
-    assert "| one | > 10.0 % | 0.0 | 2 |" in text
+def test_runs_that_never_get_there_are_counted():
+    # Of one, the first falls by 15 points nowhere; the second does at 15 %.
+    text = experiment_report.markdown(FOUND, 0.8, 0.15)
+    assert "| one | 15.0 % | 0.0 | 1 of 2 |" in text
 
 
 def test_drawing_has_a_curve_and_a_band_for_each():

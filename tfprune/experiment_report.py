@@ -41,7 +41,7 @@ def draw(folder, found, base, drop, last):
         drop: As for `write`.
         last: Name of the curve that is drawn black.
     """
-    text = markdown(crossings(found, base - drop), base, drop)
+    text = markdown(found, base, drop)
     files.write_text(folder / "experiment.md", text)
     with files.atomic(folder / "experiment.png") as partial:
         drawing(found, last).savefig(partial)
@@ -57,18 +57,21 @@ def crossings(found, level):
     return table
 
 
-def markdown(table, base, drop):
+def markdown(found, base, drop):
     """Returns the sparsities at a loss of accuracy as a table.
 
     Args:
-        table: As of `crossings`.
-        base: Accuracy of the model as it was.
-        drop: The loss.
+        found: As for `write`.
+        base: As for `write`.
+        drop: As for `write`.
     """
     title = f"removed at -{100 * drop:g} points"
+    ends = {}
+    for run in found:
+        ends.setdefault(run["curve"], []).append(run["sparsity"][-1])
     rows = [
-        (name, *_spread(values), str(len(values)))
-        for name, values in table.items()
+        (name, *_spread(values, ends[name]))
+        for name, values in crossings(found, base - drop).items()
     ]
     numbers = (title, "2 sigma", "repetitions")
     return (
@@ -114,10 +117,16 @@ def _curve(run):
     return curves.Curve(np.array(run["sparsity"]), np.array(run["accuracy"]))
 
 
-def _spread(values):
-    """Returns mean and two sigma as text; ">" if a run never got there."""
+def _spread(values, ends):
+    """Returns mean, two sigma and number of repetitions as text.
+
+    If some never got there, the mean is that of the others; if none did, it is
+    how far all of them went.
+    """
     known = [value for value in values if value is not None]
     if not known:
-        return "never", ""
-    more = "> " if len(known) < len(values) else ""
-    return f"{more}{np.mean(known):.1f} %", f"{2 * np.std(known):.1f}"
+        return f"> {min(ends):.1f} %", "", f"0 of {len(values)}"
+    mean, deviation = f"{np.mean(known):.1f} %", f"{2 * np.std(known):.1f}"
+    if len(known) < len(values):
+        return mean, deviation, f"{len(known)} of {len(values)}"
+    return mean, deviation, str(len(values))
