@@ -1,6 +1,10 @@
 """Tests for tfprune.experiment, its runs and its report."""
 
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import keras
 from keras import layers
@@ -21,6 +25,34 @@ from tfprune import models
 from tfprune import pretraining
 from tfprune import tracing
 
+SCRIPT = pathlib.Path(__file__).parents[1] / "bin" / "experiment.py"
+CONFIG = """
+from __gin__ import dynamic_registration
+
+from tfprune import data
+from tfprune import experiment
+from tfprune import losses
+from tfprune.criteria import random
+from tfprune.criteria import weight_norm
+from tests import test_experiment
+
+experiment.experiment:
+  model = @test_experiment.digits_network()
+  criteria = [@random.Random(), @weight_norm.WeightNorm()]
+  dataset = @data.digits()
+  evaluation_data = @validation/data.digits()
+  test_data = @test/data.digits()
+  loss_fn = @losses.CrossEntropy()
+  repetitions = 1
+  candidates = 4
+  round_units = 4
+  stop_accuracy = 0.0001
+  drop = 0.01
+
+random.Random.seed = %SEED
+validation/data.digits.split = "validation"
+test/data.digits.split = "test"
+"""
 LOSS = losses.CrossEntropy()
 DATA = tiny.batches(11)
 TWO = [criteria.WeightNorm(), criteria.TaylorFO()]
@@ -33,6 +65,13 @@ def network():
     x = layers.Conv2D(5, 3, activation="relu", name="first")(inputs)
     x = layers.Conv2D(4, 3, activation="relu", name="second")(x)
     return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def digits_network():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Conv2D(8, 3, activation="relu")(inputs)
+    return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x)))
 
 
 def run(folder, model=None, **kwargs):
@@ -294,3 +333,37 @@ def test_layers_keep_their_least_units(tmp_path):
         assert each["sparsity"][-1] == pytest.approx(
             100 * 3 * 45 / (5 * 27 + 4 * 45)
         )
+
+
+@pytest.mark.slow
+def test_command_draws_once(tmp_path):
+    config = tmp_path / "tiny.gin"
+    config.write_text(CONFIG)
+
+    def run(*bindings):
+        return subprocess.run(
+            [
+                sys.executable,
+                str(SCRIPT),
+                f"--gin_file={config}",
+                f"--output_dir={tmp_path / 'out'}",
+                *(f"--gin_bindings={binding}" for binding in bindings),
+            ],
+            cwd=SCRIPT.parents[1],
+            env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    first = run()
+    assert first.returncode == 0, first.stderr
+    assert "WeightNorm-1, run 2.0/3, loss" in first.stdout
+    assert "myopic oracle-1, run 3.0/3, loss" in first.stdout
+    assert "removed at -1 points" in first.stdout
+    again = run()
+    assert "Nothing to do" in again.stdout
+    assert "removed at -1 points" in again.stdout
+    other = run("experiment.experiment.drop = 0.02")
+    assert other.returncode == 1
+    assert "+experiment.experiment.drop = 0.02" in other.stderr
