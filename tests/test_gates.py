@@ -2,8 +2,10 @@
 
 import keras
 from keras import layers
+import numpy as np
 
 from tests import zoo
+from tfprune import gates
 from tfprune import tracing
 
 
@@ -78,3 +80,16 @@ def test_layer_of_several_tensors_is_followed_by_its_mask():
     assert [gate.wraps for gate in graph.gates.values()] == [True, True, False]
     graph = traced(x, zoo.head(shared(inputs=conv(x, 2, "c")) * 2.0))
     assert not graph.gates["dense_mask"].wraps
+
+
+def test_units_are_told_by_the_places_of_their_masks():
+    units = {
+        "a": np.array([[0, 1, 2]]),
+        "b": np.array([[2, 1, -1, -1]]),
+        "c": np.array([3]),
+    }
+    found = gates.by_places(units, np.array([True, True, True, False]))
+    assert {key: group.tolist() for key, group in found.items()} == {
+        ("a",): [0],
+        ("a", "b"): [1, 2],
+    }

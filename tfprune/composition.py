@@ -3,11 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from tfprune import gradients
 from tfprune import replicas
 from tfprune import scoring
 from tfprune.criteria import oracle
-from tfprune.layers import channel_mask
 
 
 class Composition:
@@ -31,8 +29,6 @@ class Composition:
     ):
         self._candidates = tf.Variable(tf.zeros([graph.num_units], bool))
         self._graph = graph
-        self._model = model
-        self._loss_fn = loss_fn
         self._scorer = scoring.Scorer(model, graph, criteria, loss_fn)
         self._oracle = scoring.Scorer(
             model, graph, oracle.Oracle(), loss_fn, self._candidates
@@ -87,14 +83,7 @@ class Composition:
         return changes[units].tolist()
 
     def _score(self, inputs, labels):
-        found = gradients.backward(
-            self._model,
-            self._loss_fn,
-            inputs,
-            labels,
-            tap=channel_mask.tapped,
-            training=False,
-        )
+        found = self._scorer.backward(inputs, labels)
         examples = replicas.count_examples(found.losses)
         count, total = replicas.sum_over_replicas(
             (examples, tf.reduce_sum(found.losses))

@@ -69,6 +69,23 @@ def find(code, nodes, prunable):
     return gates
 
 
+def by_places(units, prunable):
+    """Returns {paths of gates: the prunable units that have just these}.
+
+    Args:
+        units: {path of a gate: its units}.
+        prunable: bool, [num_units].
+    """
+    paths = collections.defaultdict(list)
+    for path, array in units.items():
+        for unit in np.unique(array[array >= 0]):
+            paths[int(unit)].append(path)
+    groups = collections.defaultdict(list)
+    for unit in np.flatnonzero(prunable).tolist():
+        groups[tuple(paths[unit])].append(unit)
+    return {key: np.array(group, "int32") for key, group in groups.items()}
+
+
 def in_a_row(code, graph):
     """Returns how many masks of a unit follow each other, int [num_units].
 

@@ -103,7 +103,16 @@ class Scorer:
             inputs: The inputs of this replica's part of the batch.
             labels: Their labels.
         """
-        found = gradients.backward(
+        return self.scores(self.backward(inputs, labels), inputs, labels)
+
+    def backward(self, inputs, labels):
+        """Returns the `Backward` of this replica, in inference mode.
+
+        Args:
+            inputs: As for `pass_over`.
+            labels: As for `pass_over`.
+        """
+        return gradients.backward(
             self._model,
             self._loss_fn,
             inputs,
@@ -111,7 +120,6 @@ class Scorer:
             tap=channel_mask.tapped,
             training=False,
         )
-        return self.scores(found, inputs, labels)
 
     def scores(self, found, inputs, labels):
         """Returns {name: scores [num_units]} of a batch of all replicas.

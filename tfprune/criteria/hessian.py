@@ -1,11 +1,10 @@
 """First and second derivatives of the losses to the gates, exact."""
 
-import collections
-
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfprune import gates
 from tfprune import program
 from tfprune.layers import head_mask
 
@@ -35,13 +34,14 @@ def derivatives(batch):
     """
     values = program.infer(batch.program, batch.inputs)
     parts, units = [], []
-    for paths, group in _groups(batch).items():
+    groups = gates.by_places(batch.units, batch.graph.prunable)
+    for paths, group in groups.items():
         calls = _after(batch.program, paths)
         _check_exact(calls)
         parts.append(_of_units(batch, values, paths, calls, group))
-        units += group
+        units.append(group)
     total = tf.math.unsorted_segment_sum(
-        tf.concat(parts, 0), np.array(units), batch.graph.num_units
+        tf.concat(parts, 0), np.concatenate(units), batch.graph.num_units
     )  # [num_units, 2, batch]
     return tf.transpose(total[:, 0]), tf.transpose(total[:, 1])
 
@@ -101,18 +101,6 @@ def _losses(batch, values, paths, calls, unit, step):
     after = dict(values)
     program.replay(calls, after, run)
     return batch.losses(after)
-
-
-def _groups(batch):
-    """Returns {paths of gates: the prunable units that have just these}."""
-    paths = collections.defaultdict(list)
-    for path, units in batch.units.items():
-        for unit in np.unique(units[units >= 0]):
-            paths[int(unit)].append(path)
-    groups = collections.defaultdict(list)
-    for unit in np.flatnonzero(batch.graph.prunable).tolist():
-        groups[tuple(paths[unit])].append(unit)
-    return groups
 
 
 def _after(code, paths):

@@ -1,11 +1,9 @@
 """The exact oracle: the loss change that removing each unit really causes."""
 
-import collections
-
-import numpy as np
 import tensorflow as tf
 
 from tfprune import ablation
+from tfprune import gates
 from tfprune import whole as whole_lib
 from tfprune.criteria import base
 
@@ -46,7 +44,8 @@ class Oracle(base.Criterion):
         )
         losses = whole.losses(batch.loss_fn, batch.labels)
         changes = tf.zeros([batch.graph.num_units, tf.size(losses)])
-        for paths, units in _groups(batch).items():
+        groups = gates.by_places(batch.units, batch.graph.prunable)
+        for paths, units in groups.items():
             changes = _with_group(batch, whole, losses, paths, units, changes)
         return tf.transpose(changes)
 
@@ -54,18 +53,6 @@ class Oracle(base.Criterion):
         """Returns the mean change of the loss, [num_units]."""
         change = tf.reduce_mean(contributions, axis=0)
         return tf.abs(change) if self.absolute else change
-
-
-def _groups(batch):
-    """Returns {paths of gates: the prunable units that have just these}."""
-    paths = collections.defaultdict(list)
-    for path, units in batch.units.items():
-        for unit in np.unique(units[units >= 0]):
-            paths[int(unit)].append(path)
-    groups = collections.defaultdict(list)
-    for unit in np.flatnonzero(batch.graph.prunable).tolist():
-        groups[tuple(paths[unit])].append(unit)
-    return {key: np.array(units, "int32") for key, units in groups.items()}
 
 
 def _with_group(batch, whole, losses, paths, units, changes):
