@@ -4,6 +4,7 @@ The experiment of Persand, Anderson and Gregg (2020, arXiv:2004.03376), from a
 base model to the graphs, in one run that can be stopped at any time.
 """
 
+import itertools
 import json
 import pathlib
 
@@ -15,9 +16,7 @@ from tfprune import costs
 from tfprune import evaluation
 from tfprune import experiment_report
 from tfprune import experiment_run
-from tfprune import exporting
 from tfprune import identity
-from tfprune import journal
 from tfprune import limits
 from tfprune import measures as measures_lib
 from tfprune import pretraining as pretraining_lib
@@ -136,25 +135,23 @@ def experiment(
         return json.loads((folder / "report.json").read_text())["runs"]
     criteria = criteria_lib.named(criteria)
     _check(criteria, repetitions, stop_accuracy, drop, model, frozen)
-    if evaluation_data is test_data:
-        raise ValueError(
-            "`test_data` must be another split than `evaluation_data`, which "
-            "decides what goes. Received: the same dataset for both."
-        )
+    _check_splits(evaluation_data, test_data)
     checks.check_run(model, [dataset, evaluation_data, test_data], loss_fn)
-    plan = [
-        (name, {name: criterion}, {**settings, "candidates": 1})
-        for name, criterion in criteria.items()
-    ] + [(COMPOSITION, criteria, settings)]
 
-    def method(which, repetition, kwargs):
+    def method(curve, repetition=0):
+        if curve == COMPOSITION:
+            which, kwargs = criteria, settings
+        else:
+            which = {curve: criteria[curve]}
+            kwargs = {**settings, "candidates": 1}
         budget = _least(tracing.trace(model, frozen), min_units)
         return myopic_oracle.MyopicOracle(
             which, budget, evaluation_data, seed=seed + repetition, **kwargs
         )
 
-    for _, which, kwargs in plan:
-        method(which, 0, kwargs).check(model, dataset, loss_fn)
+    names = (*criteria, COMPOSITION)
+    for name in names:
+        method(name).check(model, dataset, loss_fn)
     base = evaluation.with_accuracy(model, test_data, loss_fn)["accuracy"]
     if pretraining is None:
         _check_base(base, drop, stop_accuracy)
@@ -168,27 +165,24 @@ def experiment(
                 pretraining, own / "base", folder / "base", clock, on_record
             )
             validation = measures_lib.Measures(loss_fn, evaluation_data)
-            pretraining.complete(left, validation)
-            if not (own / "base.keras").exists():
-                exporting.save_keras(model, own / "base.keras")
+            pretraining.complete(left, validation, own / "base.keras")
             base = evaluation.evaluate(model, test_data, loss_fn)["accuracy"]
             _check_base(base, drop, stop_accuracy)
-        found, total = [], repetitions * len(plan)
-        for repetition in range(repetitions):
-            for name, which, kwargs in plan:
-                run = experiment_run.Run(
-                    own, folder, f"{name}-{repetition + 1}", clock
-                )
-                keras.utils.set_random_seed(seed + repetition)
-                run.complete(
-                    lambda: method(which, repetition, kwargs),
-                    (model, dataset, loss_fn, test_data),
-                    stop_accuracy,
-                    on_record
-                    and experiment_run.Progress(on_record, len(found), total),
-                )
-                curve = {"curve": name, "repetition": repetition + 1}
-                found.append({**curve, **run.curve(base)})
+        found, total = [], repetitions * len(names)
+        for repetition, name in itertools.product(range(repetitions), names):
+            keras.utils.set_random_seed(seed + repetition)
+            run = experiment_run.Run(
+                own, folder, f"{name}-{repetition + 1}", clock
+            )
+            run.complete(
+                lambda: method(name, repetition),
+                (model, dataset, loss_fn, test_data),
+                stop_accuracy,
+                on_record
+                and experiment_run.Progress(on_record, len(found), total),
+            )
+            curve = {"curve": name, "repetition": repetition + 1}
+            found.append({**curve, **run.curve(base)})
             experiment_report.draw(own, found, base, drop, COMPOSITION)
         origin = {"seed": seed, "command": command, "seconds": clock.seconds}
         experiment_report.write(own, found, base, drop, origin)
@@ -210,6 +204,14 @@ def _check_base(base, drop, stop_accuracy):
             "`stop_accuracy` must lie more than `drop` below the test accuracy "
             f"of the model. Received: stop_accuracy={stop_accuracy}, "
             f"drop={drop}, accuracy={base:.4f}."
+        )
+
+
+def _check_splits(evaluation_data, test_data):
+    if evaluation_data is test_data:
+        raise ValueError(
+            "`test_data` must be another split than `evaluation_data`, which "
+            "decides what goes. Received: the same dataset for both."
         )
 
 

@@ -116,12 +116,14 @@ class Pretraining:
             "learning_rate": self.trainer.learning_rate,
         }
 
-    def complete(self, left, measures):
+    def complete(self, left, measures, path=None):
         """Does all epochs that are left.
 
         Args:
             left: The `Rounds` of this training.
             measures: The `Measures` of the run.
+            path: The `.keras` file that the model is kept in, unless it is
+                there. Defaults to None.
 
         Raises:
             ValueError: As for `step`.
@@ -131,6 +133,8 @@ class Pretraining:
             iter(self._dataset)
         for _, record in left:
             left.save({**record, **measures.validate(self._model)})
+        if path is not None and not path.exists():
+            exporting.save_keras(self._model, path)
 
     def _train(self, batch):
         """Does one training step; returns its loss."""

@@ -139,8 +139,8 @@ def prune(
             )
 
         if pretraining is not None:
-            pretraining.complete(turn(pretraining, "base"), measures)
-            _keep_base(model, own / "base.keras")
+            epochs = turn(pretraining, "base")
+            pretraining.complete(epochs, measures, own / "base.keras")
         dense, left = costs.cost(model).macs, model
         phases = stages.phases(method)
         data = dataset if len(phases) == 1 else loops.Stream(dataset)
@@ -156,11 +156,6 @@ def prune(
         return runs.outside_strategy(
             _finish, phases, model, measures, own, with_hdf5, origin, clock
         )
-
-
-def _keep_base(model, path):
-    if not path.exists():
-        exporting.save_keras(model, path)
 
 
 def _prune(phase, stage, left, dense, measures, validation_freq):

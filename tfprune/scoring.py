@@ -1,7 +1,6 @@
 """Scores of units: gates of one pass over the data, read by many criteria."""
 
 import numpy as np
-import tensorflow as tf
 
 from tfprune import checks
 from tfprune import gradients
