@@ -1,16 +1,13 @@
 """Tests for tfprune.correlating."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 from keras import layers
 import numpy as np
 import pytest
 
+from tests import scripts
 from tfprune import correlating
 from tfprune import correlation_report
 from tfprune import criteria
@@ -23,7 +20,6 @@ from tfprune import scoring
 from tfprune import tracing
 from tfprune.criteria import correlations
 
-SCRIPT = pathlib.Path(__file__).parents[1] / "bin" / "correlate.py"
 CONFIG = """
 from __gin__ import dynamic_registration
 
@@ -264,26 +260,8 @@ def test_wrong_argument_is_refused(tmp_path, name, value, message):
 
 @pytest.mark.slow
 def test_command_measures_once(tmp_path):
-    config = tmp_path / "tiny.gin"
-    config.write_text(CONFIG)
     exporting.save_keras(network(filters=5), tmp_path / "model.keras")
-
-    def run(folder, *bindings):
-        return subprocess.run(
-            [
-                sys.executable,
-                str(SCRIPT),
-                f"--gin_file={config}",
-                f"--output_dir={tmp_path / folder}",
-                *(f"--gin_bindings={binding}" for binding in bindings),
-            ],
-            cwd=SCRIPT.parents[1],
-            env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
+    run = scripts.runner("correlate.py", CONFIG, tmp_path)
     first = run("dense")
     assert first.returncode == 0, first.stderr
     assert "batch 2/2" in first.stdout

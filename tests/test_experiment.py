@@ -1,10 +1,6 @@
 """Tests for tfprune.experiment, its runs and its report."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 from keras import layers
@@ -12,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import scripts
 from tests.methods import tiny
 from tfprune import compaction
 from tfprune import costs
@@ -25,7 +22,6 @@ from tfprune import models
 from tfprune import pretraining
 from tfprune import tracing
 
-SCRIPT = pathlib.Path(__file__).parents[1] / "bin" / "experiment.py"
 CONFIG = """
 from __gin__ import dynamic_registration
 
@@ -337,33 +333,15 @@ def test_layers_keep_their_least_units(tmp_path):
 
 @pytest.mark.slow
 def test_command_draws_once(tmp_path):
-    config = tmp_path / "tiny.gin"
-    config.write_text(CONFIG)
-
-    def run(*bindings):
-        return subprocess.run(
-            [
-                sys.executable,
-                str(SCRIPT),
-                f"--gin_file={config}",
-                f"--output_dir={tmp_path / 'out'}",
-                *(f"--gin_bindings={binding}" for binding in bindings),
-            ],
-            cwd=SCRIPT.parents[1],
-            env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    first = run()
+    run = scripts.runner("experiment.py", CONFIG, tmp_path)
+    first = run("out")
     assert first.returncode == 0, first.stderr
     assert "WeightNorm-1, run 2.0/3, loss" in first.stdout
     assert "myopic oracle-1, run 3.0/3, loss" in first.stdout
     assert "removed at -1 points" in first.stdout
-    again = run()
+    again = run("out")
     assert "Nothing to do" in again.stdout
     assert "removed at -1 points" in again.stdout
-    other = run("experiment.experiment.drop = 0.02")
+    other = run("out", "experiment.experiment.drop = 0.02")
     assert other.returncode == 1
     assert "+experiment.experiment.drop = 0.02" in other.stderr

@@ -1,10 +1,6 @@
 """Tests for tfprune.one_shot."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 from keras import layers
@@ -12,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import scripts
 from tfprune import batch_norm
 from tfprune import budgets
 from tfprune import comparison
@@ -25,7 +22,6 @@ from tfprune import one_shot
 from tfprune import scoring
 from tfprune import tracing
 
-SCRIPT = pathlib.Path(__file__).parents[1] / "bin" / "one_shot.py"
 CONFIG = """
 from __gin__ import dynamic_registration
 
@@ -347,32 +343,14 @@ def test_model_without_accuracy_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_command_measures_once(tmp_path):
-    config = tmp_path / "tiny.gin"
-    config.write_text(CONFIG)
-
-    def run(*bindings):
-        return subprocess.run(
-            [
-                sys.executable,
-                str(SCRIPT),
-                f"--gin_file={config}",
-                f"--output_dir={tmp_path / 'sweep'}",
-                *(f"--gin_bindings={binding}" for binding in bindings),
-            ],
-            cwd=SCRIPT.parents[1],
-            env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    first = run()
+    run = scripts.runner("one_shot.py", CONFIG, tmp_path)
+    first = run("out")
     assert first.returncode == 0, first.stderr
     assert "measurement 3/3, loss" in first.stdout
     assert "MACs removed" in first.stdout
-    again = run()
+    again = run("out")
     assert "Nothing to do" in again.stdout
     assert "MACs removed" in again.stdout
-    other = run("one_shot.one_shot.bn_batches = 1")
+    other = run("out", "one_shot.one_shot.bn_batches = 1")
     assert other.returncode == 1
     assert "+one_shot.one_shot.bn_batches = 1" in other.stderr
