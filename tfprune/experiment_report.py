@@ -121,12 +121,13 @@ def _spread(values, ends):
     """Returns mean, two sigma and number of repetitions as text.
 
     If some never got there, the mean is that of the others; if none did, it is
-    how far all of them went.
+    how far all of them went. One alone has no spread.
     """
     known = [value for value in values if value is not None]
     if not known:
         return f"> {min(ends):.1f} %", "", f"0 of {len(values)}"
-    mean, deviation = f"{np.mean(known):.1f} %", f"{2 * np.std(known):.1f}"
+    mean = f"{np.mean(known):.1f} %"
+    deviation = f"{2 * np.std(known):.1f}" if len(known) > 1 else ""
     if len(known) < len(values):
         return mean, deviation, f"{len(known)} of {len(values)}"
     return mean, deviation, str(len(values))
