@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfprune import curvature
 from tfprune import program
 
-IMAGE, VECTOR = (5, 6, 4), (6,)
+IMAGE, ROWS, VECTOR = (5, 6, 4), (5, 6), (6,)
 
 
 def built(shape, function):
@@ -18,11 +18,11 @@ def built(shape, function):
     return keras.Model(inputs, function(inputs))
 
 
-def normalised():
-    layer = layers.BatchNormalization()
+def normalised(axis=-1):
+    layer = layers.BatchNormalization(axis=axis)
     layer.build((None, *IMAGE))
     rng = np.random.default_rng(0)
-    layer.set_weights([rng.uniform(0.5, 2, 4) for _ in layer.weights])
+    layer.set_weights([rng.uniform(0.5, 2, x.shape) for x in layer.weights])
     return layer
 
 
@@ -33,18 +33,29 @@ LAYERS = {
     "conv_strides_relu": (IMAGE, layers.Conv2D(3, 3, 2, activation="relu")),
     "conv_groups": (IMAGE, layers.Conv2D(6, 2, groups=2, use_bias=False)),
     "depthwise": (IMAGE, layers.DepthwiseConv2D(3, depth_multiplier=2)),
+    "conv_causal": (ROWS, layers.Conv1D(3, 3, 1, "causal", dilation_rate=2)),
     "normalised": (IMAGE, normalised()),
+    "normalised_rows": (IMAGE, normalised(axis=1)),
     "relu": (IMAGE, layers.ReLU()),
     "gelu": (IMAGE, layers.Activation("gelu")),
     "max_pool": (IMAGE, layers.MaxPooling2D(3, 2, padding="same")),
     "mean_pool": (IMAGE, layers.AveragePooling2D(3, 2)),
     "mean_pool_same": (IMAGE, layers.AveragePooling2D(3, 2, padding="same")),
+    "mean_pool_first": (
+        ROWS,
+        layers.AveragePooling1D(2, 1, "same", data_format="channels_first"),
+    ),
     "global_mean": (IMAGE, layers.GlobalAveragePooling2D()),
+    "global_mean_first": (
+        ROWS,
+        layers.GlobalAveragePooling1D(data_format="channels_first"),
+    ),
     "flatten": (IMAGE, layers.Flatten()),
     "padding": (IMAGE, layers.ZeroPadding2D(1)),
     "dropout": (IMAGE, layers.Dropout(0.5)),
     "pad": (IMAGE, lambda x: ops.pad(x, ((0, 0), (0, 0), (0, 0), (1, 2)))),
     "concatenate": (IMAGE, lambda x: layers.Concatenate()([x, x])),
+    "added_twice": (IMAGE, lambda x: layers.Add()([x, x])),
 }
 
 
@@ -120,6 +131,31 @@ def test_cross_entropy_begins_with_the_variance_of_its_class():
     np.testing.assert_allclose(
         found.outputs["logits"][0], p - p**2, rtol=1e-4, atol=1e-6
     )
+
+
+def test_loss_that_couples_positions():
+    model = built((3, 2), layers.Activation("linear", name="logits"))
+    x = tf.random.stateless_normal((2, 3, 2), (0, 1))
+
+    def loss_fn(labels, outputs):
+        return labels * tf.reduce_sum(outputs, (1, 2)) ** 2
+
+    found = curvature.diagonals(
+        program.program(model), [x], tf.constant([1.0, 2.0]), loss_fn
+    )
+    expected = np.broadcast_to([[[2.0]], [[4.0]]], (2, 3, 2))
+    np.testing.assert_allclose(found.outputs["logits"][0], expected)
+
+
+def test_loss_without_curvature():
+    model = built((3, 2), layers.GlobalAveragePooling1D(name="logits"))
+    found = curvature.diagonals(
+        program.program(model),
+        [tf.ones((2, 3, 2))],
+        tf.ones((2, 2)),
+        lambda labels, outputs: tf.reduce_sum(labels * outputs, axis=1),
+    )
+    np.testing.assert_array_equal(found.outputs["logits"][0], np.zeros((2, 2)))
 
 
 def test_branches_add_up():

@@ -142,8 +142,12 @@ def test_filters_are_found_inside_of_masks_and_models_and_once():
     "arguments, message",
     [
         (
+            {"weight_decay": float("nan")},
+            "finite number of at least 0. Received: weight_decay=nan",
+        ),
+        (
             {"weight_decay": -1.0},
-            "must not be negative. Received: weight_decay=-1.0",
+            "finite number of at least 0. Received: weight_decay=-1.0",
         ),
         ({"exclude": "bias"}, "must be a tuple of strings. .*='bias'"),
         (

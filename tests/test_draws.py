@@ -76,6 +76,11 @@ def test_more_batches_than_there_are_are_refused():
         draws.Draws(dataset(), 0).fresh(0, 3)
 
 
+def test_data_without_an_end_are_refused():
+    with pytest.raises(ValueError, match="must end, .* Leave `repeat` out"):
+        draws.Draws(dataset().repeat(), 0)
+
+
 def test_empty_data_are_refused():
     with pytest.raises(ValueError, match="not be empty. Received: 0 batches"):
         draws.Draws(dataset().take(0), 0)

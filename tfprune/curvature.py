@@ -82,7 +82,7 @@ class _Step:
         self._call = call
         self._layer = layer
         self._values = values
-        self._kernel = _KERNELS.get(_name(layer))
+        self._kernel = _kernel_of(layer)
         self._second = second
         if self._kernel is not None:
             self._second = second * tf.square(self._slope())
@@ -94,12 +94,18 @@ class _Step:
         if self._kernel is not None:
             squared = tf.square(_value(self._layer, self._kernel))
             shares = _vjp(lambda x: self._product(x, squared), xs, self._second)
-        elif _name(self._layer) in _SCALES:
-            scale = _SCALES[_name(self._layer)](self._layer, *xs)
+        elif program.keras_name(self._layer) in _SCALES:
+            scale = _SCALES[program.keras_name(self._layer)](self._layer, *xs)
             shares = _vjp(self._run, xs, self._second * scale)
-        elif _name(self._layer) in _COPIES:
+        elif program.keras_name(self._layer) in _COPIES:
             shares = _vjp(self._run, xs, self._second)
-        elif _name(self._layer) in _ELEMENTWISE:
+            if program.keras_name(self._layer) == "Add":
+                # A tensor that is added n times makes n ** 2 of it.
+                times = collections.Counter(map(id, self._call.inputs))
+                shares = [
+                    share * times[id(x)] for x, share in zip(tensors, shares)
+                ]
+        elif program.keras_name(self._layer) in _ELEMENTWISE:
             slopes = _vjp(self._run, xs, tf.ones_like(self._second))
             shares = [tf.square(slope) * self._second for slope in slopes]
         else:
@@ -139,15 +145,19 @@ class _Step:
     def _product(self, x, kernel):
         """Returns the kernel's part of the layer."""
         layer = self._layer
-        if _name(layer) == "Dense":
+        if program.keras_name(layer) == "Dense":
             return ops.matmul(x, kernel)
-        depthwise = _name(layer) == "DepthwiseConv2D"
+        depthwise = program.keras_name(layer) == "DepthwiseConv2D"
         convolve = ops.depthwise_conv if depthwise else ops.conv
+        padding = layer.padding
+        if padding == "causal":
+            before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
+            x, padding = tf.pad(x, [[0, 0], [before, 0], [0, 0]]), "valid"
         return convolve(
             x,
             kernel,
             strides=layer.strides,
-            padding=layer.padding,
+            padding=padding,
             data_format=layer.data_format,
             dilation_rate=layer.dilation_rate,
         )
@@ -168,10 +178,12 @@ def _of_losses(code, values, labels, loss_fn):
     tensors = tree.flatten(code.outputs)
     for place, tensor in enumerate(tensors):
         outputs = [tf.cast(values[id(x)], tf.float32) for x in tensors]
-        width = outputs[place].shape[-1]
+        shape = tf.shape(outputs[place])
+        nothing = tf.zeros_like(outputs[place])
 
-        def along(number, place=place, outputs=outputs, width=width):
-            one = tf.one_hot(number, width)
+        def along(
+            number, place=place, outputs=outputs, shape=shape, nothing=nothing
+        ):
             with tf.GradientTape() as outer:
                 outer.watch(outputs[place])
                 with tf.GradientTape() as inner:
@@ -180,15 +192,22 @@ def _of_losses(code, values, labels, loss_fn):
                     losses = tf.reduce_sum(loss_fn(labels, nest))
                 first = inner.gradient(losses, outputs[place])
                 if first is None:
-                    return tf.zeros_like(outputs[place])
-                total = tf.reduce_sum(first * one)
-            found = outer.gradient(total, outputs[place])
-            return tf.zeros_like(one) if found is None else found * one
+                    return _rows(nothing)[:, number]
+                of_one = _rows(first)[:, number]
+            found = outer.gradient(of_one, outputs[place])
+            return _rows(nothing if found is None else found)[:, number]
 
         parts = tf.map_fn(
-            along, tf.range(width), fn_output_signature=tf.float32
-        )
-        yield id(tensor), tf.reduce_sum(parts, axis=0)
+            along,
+            tf.range(tf.reduce_prod(shape[1:])),
+            fn_output_signature=tf.float32,
+        )  # [numbers of an output, batch]
+        yield id(tensor), tf.reshape(tf.transpose(parts), shape)
+
+
+def _rows(x):
+    """Returns a tensor as [batch, numbers of an example]."""
+    return tf.reshape(x, [tf.shape(x)[0], tf.reduce_prod(tf.shape(x)[1:])])
 
 
 def _vjp(function, xs, second):
@@ -205,27 +224,41 @@ def _value(layer, name):
     return tf.cast(getattr(layer, name), tf.float32)
 
 
-def _name(layer):
-    kind = type(layer)
-    return kind.__name__ if kind.__module__.startswith("keras.") else None
+def _kernel_of(layer):
+    """Returns the name of a kernel that has a rule here, or None."""
+    first = getattr(layer, "data_format", None) == "channels_first"
+    return None if first else _KERNELS.get(program.keras_name(layer))
+
+
+def _positions(layer, x):
+    """Returns how many positions a pooling sees on each axis."""
+    first = layer.data_format == "channels_first"
+    return tf.shape(x)[2:] if first else tf.shape(x)[1:-1]
 
 
 def _of_mean(layer, x):
     """Returns the share of each position in the mean, 1 / positions."""
-    return 1.0 / tf.cast(tf.reduce_prod(tf.shape(x)[1:-1]), tf.float32)
+    return 1.0 / tf.cast(tf.reduce_prod(_positions(layer, x)), tf.float32)
 
 
 def _of_window(layer, x):
     """Returns the share of each position in its window, [1, ..., 1]."""
-    ones = tf.ones_like(x[:1, ..., :1])
+    ones = tf.ones(tf.concat([[1], _positions(layer, x), [1]], 0))
     kernel = tf.ones([*layer.pool_size, 1, 1])
-    return 1.0 / ops.conv(ones, kernel, list(layer.strides), layer.padding)
+    counts = ops.conv(ones, kernel, list(layer.strides), layer.padding)
+    if layer.data_format == "channels_first":
+        counts = tf.expand_dims(counts[..., 0], 1)
+    return 1.0 / counts
 
 
 def _of_scale(layer, x):
     """Returns what batch normalisation multiplies channels by."""
     scale = tf.math.rsqrt(_value(layer, "moving_variance") + layer.epsilon)
-    return scale if layer.gamma is None else scale * _value(layer, "gamma")
+    if layer.gamma is not None:
+        scale *= _value(layer, "gamma")
+    shape = [1] * x.shape.rank
+    shape[layer.axis] = -1
+    return tf.reshape(scale, shape)
 
 
 _NORMALISING = (keras.activations.softmax, keras.activations.log_softmax)

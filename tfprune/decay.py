@@ -39,9 +39,9 @@ def check(optimizer, weight_decay, exclude, group_lasso):
     Raises:
         ValueError: If one is out of range, or the optimizer decays weights.
     """
-    if weight_decay < 0:
+    if not 0 <= weight_decay < np.inf:
         raise ValueError(
-            "`weight_decay` must not be negative. "
+            "`weight_decay` must be a finite number of at least 0. "
             f"Received: weight_decay={weight_decay}."
         )
     if weight_decay and optimizer.weight_decay:

@@ -17,10 +17,15 @@ class Draws:
         batches: How many whole batches a pass has, at least 1.
 
     Raises:
-        ValueError: If the data set is empty.
+        ValueError: If the data set is empty, or never ends.
     """
 
     def __init__(self, dataset, seed):
+        if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError(
+                "`evaluation_data` must end, for it is held in memory. "
+                "Received: an infinite dataset. Leave `repeat` out."
+            )
         parts = list(dataset)
         if not parts:
             raise ValueError(

@@ -218,7 +218,7 @@ def _check_splits(evaluation_data, test_data):
 def _check(criteria, repetitions, stop_accuracy, drop, model, frozen):
     checks.check_counts(repetitions=repetitions)
     for name, value in (("stop_accuracy", stop_accuracy), ("drop", drop)):
-        if type(value) is not float or not 0 < value < 1:
+        if not isinstance(value, float) or not 0 < value < 1:
             raise ValueError(
                 f"`{name}` must be a share in (0, 1). Received: {name}={value}."
             )

@@ -177,6 +177,15 @@ def is_graph(layer):
     return owner.__module__.startswith("keras.")
 
 
+def keras_name(layer):
+    """Returns the name of the class of a layer or operation of Keras itself.
+
+    None for others, which may be called the same.
+    """
+    kind = type(layer)
+    return kind.__name__ if kind.__module__.startswith("keras.") else None
+
+
 def check(model):
     """Raises an error if a model cannot be read.
 

@@ -82,6 +82,11 @@ class Batch:
     gradients: dict | None  # {id of a variable: gradient on this replica}
     _found: dict = dataclasses.field(default_factory=dict, init=False)
 
+    def check_differentiable(self):
+        """Raises `ValueError` if the losses have no gradient to any gate."""
+        for tap in self.taps.values():
+            gradients.required(tap.gradient)
+
     def mean_gradients(self):
         """Returns `gradients` of the mean loss over all replicas, or None."""
         return self._once("mean_gradients", self._mean_gradients)
@@ -110,6 +115,7 @@ class Batch:
         return dict(zip(self.gradients, (x / count for x in summed)))
 
     def _curvatures(self):
+        self.check_differentiable()
         found = curvature.diagonals(
             self.program, self.inputs, self.labels, self.loss_fn
         )

@@ -58,9 +58,10 @@ class Weights:
     @property
     def bias(self):
         """Name of the bias of `kernel`; None without one."""
-        name = self._kernel_name.replace("kernel", "bias")
-        exists = self.kernel is not None and name != self._kernel_name
-        return name if exists and self._variable(name) is not None else None
+        inside, dot, _ = self._kernel_name.rpartition(".")
+        name = f"{inside}{dot}bias"
+        exists = self.kernel is not None and self._variable(name) is not None
+        return name if exists else None
 
     def value(self, name):
         """Returns a variable as float32; None if the layer has none.

@@ -27,17 +27,25 @@ CURVATURE = np.transpose(
 )
 
 
-def tap():
-    """Returns the gate that was seen."""
+def tap(offset=0.0):
+    """Returns the gate that was seen.
+
+    Args:
+        offset: What is added to its outputs. Defaults to 0.
+    """
     return reading.Tap(
-        (), tf.constant(OUTPUT, "float64"), tf.constant(GRADIENT)
+        (), tf.constant(OUTPUT + offset, "float64"), tf.constant(GRADIENT)
     )
 
 
-def batch():
-    """Returns as much of a `Batch` as a criterion of gates reads."""
+def batch(offset=0.0):
+    """Returns as much of a `Batch` as a criterion of gates reads.
+
+    Args:
+        offset: As for `tap`.
+    """
     return types.SimpleNamespace(
-        taps={"gate": tap()},
+        taps={"gate": tap(offset)},
         units={"gate": np.arange(3)},
         in_a_row=np.ones(3, int),
         curvatures=lambda: {"gate": tf.constant(CURVATURE)},

@@ -83,7 +83,17 @@ def called_twice(x):
     return layers.Dense(2)(layers.Flatten()(x))
 
 
-@pytest.mark.parametrize("net", [residual, separable, squeezed, called_twice])
+def concatenated(x):
+    x = layers.Conv2D(8, 3, activation="tanh")(x)
+    y = layers.Conv2D(8, 3, padding="same", activation="tanh")(x)
+    x = layers.Concatenate()([x, y])
+    x = layers.Conv2D(4, 1, activation="tanh")(x)
+    return layers.Dense(3)(layers.GlobalAveragePooling2D()(x))
+
+
+@pytest.mark.parametrize(
+    "net", [residual, separable, squeezed, called_twice, concatenated]
+)
 def test_equals_finite_differences(net):
     inputs = keras.Input((5, 5, 3))
     model = keras.Model(inputs, net(inputs))
@@ -162,25 +172,48 @@ def test_one_and_two_replicas_agree():
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "layer", [layers.LayerNormalization, layers.GroupNormalization]
-)
-def test_layer_of_inexact_second_derivatives_is_named(layer):
+def first_score(function, loss_fn=smooth_loss):
+    """Returns what scoring a convolution before a function gives."""
     inputs = keras.Input((4, 4, 3))
-    x = layers.Conv2D(6, 1)(inputs)
-    kwargs = {"groups": 2} if layer is layers.GroupNormalization else {}
-    x = layers.Conv2D(3, 1)(layer(name="norm", **kwargs)(layers.ReLU()(x)))
+    x = layers.Conv2D(6, 1, activation="tanh")(inputs)
+    x = layers.Conv2D(4, 1)(function(layers.Conv2D(6, 1)(x)))
     model = keras.Model(inputs, layers.Flatten()(x))
     graph = tracing.trace(model)
-    if not graph.prunable.any():
-        pytest.skip("no unit can go before it")
+    assert graph.prunable.any()
     images = verification.random_inputs(model, batch_size=2)
     data = tf.data.Dataset.from_tensors((images, tf.zeros(2)))
-    with pytest.raises(ValueError, match="must be exact. Received: 'norm'"):
-        scoring.score(
-            masking.mask_model(model, graph),
-            graph,
-            criteria.OBD(),
-            data,
-            smooth_loss,
+    masked = masking.mask_model(model, graph)
+    return scoring.score(masked, graph, criteria.OBD(), data, loss_fn)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.LayerNormalization(name="x"),
+        layers.GroupNormalization(2, name="x"),
+        layers.UpSampling2D(2, interpolation="bilinear", name="x"),
+        layers.Resizing(5, 5, name="x"),
+        layers.TimeDistributed(layers.LayerNormalization(), name="x"),
+    ],
+)
+def test_layer_of_inexact_second_derivatives_is_named(layer):
+    with pytest.raises(ValueError, match="must be exact. Received: 'x'"):
+        first_score(layer)
+
+
+def test_operation_of_inexact_second_derivatives_is_named():
+    with pytest.raises(ValueError, match="of type Moments"):
+        first_score(lambda x: x + keras.ops.moments(x, [1], keepdims=True)[1])
+
+
+def test_operation_without_second_derivatives_is_named():
+    with pytest.raises(ValueError, match="must exist .* SoftsignGrad"):
+        first_score(layers.Activation("softsign"))
+
+
+def test_loss_without_a_gradient_is_refused():
+    with pytest.raises(ValueError, match="`loss_fn` must have a gradient"):
+        first_score(
+            layers.ReLU(),
+            lambda _, outputs: tf.cast(tf.argmax(outputs, -1), tf.float32),
         )

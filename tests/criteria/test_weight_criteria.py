@@ -13,6 +13,8 @@ from tfprune import criteria
 from tfprune import masking
 from tfprune import scoring
 from tfprune import tracing
+from tfprune.criteria import pointwise
+from tfprune.criteria import reductions
 
 KERNEL = np.array([[1.0, 0.5, 0.0], [-2.0, 0.5, 3.0]], "float32")
 SLOPES = np.array([[0.1, -0.2, 1.0], [0.1, 0.4, -0.1]], "float32")
@@ -158,7 +160,7 @@ def test_gradients_of_weights_are_those_of_all_replicas():
     images = rng.normal(size=(5, *model.input_shape[1:])).astype("float32")
     data = tf.data.Dataset.from_tensors((images, np.arange(5) % 2))
     weights, found = model.get_weights(), []
-    which = [criteria.TaylorWeight(), criteria.BNTaylor()][:1]
+    which = criteria.TaylorWeight()
     for strategy in (strategies.one_replica(), strategies.two_replicas()):
         with strategy.scope():
             again = zoo.NETWORKS["residual_identity"]()
@@ -172,6 +174,68 @@ def test_gradients_of_weights_are_those_of_all_replicas():
             found.append(scores["TaylorWeight"][graph.prunable])
     assert found[0].max() > 0
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-9)
+
+
+def test_tied_normalisations_are_zeroed_together():
+    # Both end what is added up, as one gate on the sum would.
+    inputs = keras.Input((4, 4, 3))
+    ends = [
+        layers.BatchNormalization(name=name)(layers.Conv2D(4, 1)(inputs))
+        for name in ("one", "two")
+    ]
+    x = layers.GlobalAveragePooling2D()(layers.Add()(ends))
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    images = rng.normal(size=(3, 4, 4, 3)).astype("float32")
+    labels = rng.normal(size=(3, 3)).astype("float32")
+    data = tf.data.Dataset.from_tensors((images, labels))
+    which = [criteria.BNTaylor(), criteria.TaylorFO()]
+    found = scoring.score(masked, graph, which, data, weighted)
+    units = graph.layer_units("one")
+    assert found["TaylorFO"][units].max() > 1e-3
+    np.testing.assert_allclose(
+        found["BNTaylor"][units], found["TaylorFO"][units], rtol=1e-4
+    )
+
+
+def test_bias_of_a_separable_convolution_is_a_weight():
+    inputs = keras.Input((4, 4, 3))
+    layer = layers.SeparableConv2D(2, 3, name="separable")
+    x = layers.GlobalAveragePooling2D()(layer(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    layer.bias.assign([3.0, 5.0])
+    graph = tracing.trace(model)
+    masked = masking.mask_model(model, graph)
+    images, labels = np.ones((2, 4, 4, 3), "float32"), np.ones((2, 3), "float32")
+    data = tf.data.Dataset.from_tensors((images, labels))
+    which = {
+        bias: criteria.WeightSaliency(
+            pointwise.value, reductions.Sum(), bias=bias
+        )
+        for bias in (False, True)
+    }
+    found = scoring.score(masked, graph, which, data, weighted)
+    units = graph.layer_units("separable")
+    np.testing.assert_allclose(
+        found[True][units] - found[False][units], [3.0, 5.0], rtol=1e-5
+    )
+
+
+def test_frozen_layer_without_units_to_go_is_left_out():
+    inputs = keras.Input((4, 4, 3))
+    x = layers.Conv2D(4, 3, trainable=False, name="stem")(inputs)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(5, 1, name="next")(x))
+    model = keras.Model(inputs, layers.Dense(3, trainable=False)(x))
+    graph = tracing.trace(model, frozen=("stem",))
+    masked = masking.mask_model(model, graph)
+    images = np.ones((2, 4, 4, 3), "float32")
+    data = tf.data.Dataset.from_tensors((images, np.ones((2, 3), "float32")))
+    found = scoring.score(masked, graph, criteria.TaylorWeight(), data, weighted)
+    assert found["TaylorWeight"][graph.layer_units("next")].all()
 
 
 def test_layer_that_is_not_trained_is_named():

@@ -149,9 +149,10 @@ def test_kernel_of_a_layer_and_rule_of_the_user_counts(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("p", [0, -1])
+@pytest.mark.parametrize("p", [0, -1, float("inf"), float("nan"), "1"])
 def test_order_must_be_positive(p):
-    with pytest.raises(ValueError, match=f"positive. Received: p={p}"):
+    message = f"must be a positive, finite number. Received: p={p!r}"
+    with pytest.raises(ValueError, match=message):
         weight_norm.WeightNorm(p)
 
 

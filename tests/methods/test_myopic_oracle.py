@@ -177,7 +177,8 @@ def test_one_and_two_replicas_remove_the_same_units():
     assert found[0] == found[1]
 
 
-def test_it_ends_before_the_accuracy_falls(caplog):
+def learnt():
+    """Returns a model that has learnt its images."""
     model = tiny.plain()
     trainer = tiny.sgd()
     trainer.build(model)
@@ -186,6 +187,11 @@ def test_it_ends_before_the_accuracy_falls(caplog):
     )
     for _ in range(30):
         step((tiny.IMAGES, tiny.LABELS))
+    return model
+
+
+def test_it_ends_before_the_accuracy_falls(caplog):
+    model = learnt()
     whole = tiny.batches(22)
     run = method(
         budget=Budget(units=2), data=whole, stop_accuracy=0.7, round_units=2
@@ -201,6 +207,26 @@ def test_it_ends_before_the_accuracy_falls(caplog):
     run.finish()
     assert "without meeting its budget" in caplog.text
     assert f"'target': 2, 'reached': {left}" in caplog.text
+
+
+def test_round_that_falls_too_far_is_undone_with_its_training():
+    whole = tiny.batches(22)
+    # All weights decay to 0 in the first round.
+    run = method(
+        budget=Budget(units=2),
+        data=whole,
+        stop_accuracy=0.7,
+        trainer=tiny.sgd(1.0, weight_decay=1.0),
+        fine_tuning_steps=1,
+    )
+    run.oracle_batches = 1
+    started(run, learnt())
+    before = [x.numpy() for x in run.model.variables]
+    record = run.step()
+    assert run.done and not record["removed"] and record["pruned"] == 0
+    assert record["step"] == 0
+    for old, new in zip(before, run.model.variables, strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_fine_tuning_trains_after_each_unit():

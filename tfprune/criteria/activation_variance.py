@@ -1,5 +1,6 @@
 """Variance of the activations of a unit; needs no labels."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfprune.criteria import base
@@ -15,24 +16,33 @@ class ActivationVariance(base.Criterion):
 
     def __init__(self):
         super().__init__()
-        self._moments = [_Moment(1), _Moment(2)]
 
     def scores(self, batch):
         """Returns the variances, [num_units]."""
-        mean, square = (moment.scores(batch) for moment in self._moments)
-        return tf.maximum(square - tf.square(mean), 0.0)
+        means = _Moment(1, tf.zeros([batch.graph.num_units])).scores(batch)
+        return _Moment(2, means).scores(batch)
 
 
 class _Moment(base.Criterion):
-    """Mean of a power of the outputs."""
+    """Mean of a power of the outputs, less an offset of each unit."""
 
-    def __init__(self, power):
+    def __init__(self, power, offsets):
         super().__init__("mean")
         self._power = power
+        self._offsets = offsets
 
-    def contribution(self, tap):
+    def pairs(self, batch):
+        return [
+            (batch.units[path], self._of_tap(batch.units[path], tap))
+            for path, tap in batch.taps.items()
+        ]
+
+    def _of_tap(self, units, tap):
         positions = list(range(1, tap.output.shape.rank - 1))
-        return tf.reduce_mean(tap.activation**self._power, axis=positions)
+        offsets = tf.gather(self._offsets, np.maximum(units.ravel(), 0))
+        x = tf.cast(tap.activation, offsets.dtype)
+        moments = (x - offsets) ** self._power
+        return tf.reduce_mean(moments, axis=positions)
 
     def reduce(self, contributions):
         return tf.reduce_mean(contributions, axis=0)

@@ -35,7 +35,7 @@ class Criterion:
     ties = "sum"
 
     def __init__(self, ties="sum"):
-        if ties not in TIES:
+        if not isinstance(ties, str) or ties not in TIES:
             raise ValueError(
                 f"`ties` must be one of {', '.join(TIES)}. "
                 f"Received: ties={ties!r}."
@@ -203,6 +203,7 @@ class WeightCriterion(Criterion):
         found = (
             (units, self.layer_contribution(weights))
             for units, weights in batch.weights()
+            if batch.graph.prunable[units[units >= 0]].any()
         )
         return [
             self._pair(units, None if part is None else part[tf.newaxis])

@@ -23,7 +23,7 @@ class BNTaylor(base.WeightCriterion):
         self.beta = beta
 
     def layer_contribution(self, weights):
-        """Returns the estimate of each normalisation, [channels]."""
+        """Returns the estimate of each normalisation, signed, [channels]."""
         if not isinstance(weights.layer, keras.layers.BatchNormalization):
             return None
         names = ("gamma", "beta") if self.beta else ("gamma",)
@@ -32,4 +32,8 @@ class BNTaylor(base.WeightCriterion):
             for name in names
             if weights.value(name) is not None
         ]
-        return tf.square(tf.add_n(changes)) if changes else None
+        return tf.add_n(changes) if changes else None
+
+    def reduce(self, contributions):
+        """Returns the scores, [num_units], in squared loss units."""
+        return tf.square(super().reduce(contributions))

@@ -5,14 +5,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfprune import gates
+from tfprune import masking
 from tfprune import program
 from tfprune.layers import head_mask
 
-# TensorFlow's moments pass no second derivatives through the mean.
+# TensorFlow's moments pass no second derivatives through the mean, and its
+# resizing of images none at all.
 _INEXACT = (
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
+    keras.layers.Resizing,
 )
+_INEXACT_OPERATIONS = ("LayerNorm", "Moments", "Resize")
 
 
 def derivatives(batch):
@@ -30,8 +34,10 @@ def derivatives(batch):
         are not to be scored.
 
     Raises:
-        ValueError: If a layer has no exact second derivative; names it.
+        ValueError: If a layer has no exact second derivative, or the losses
+            have no gradient; names the layer.
     """
+    batch.check_differentiable()
     values = program.infer(batch.program, batch.inputs)
     parts, units = [], []
     groups = gates.by_places(batch.units, batch.graph.prunable)
@@ -73,9 +79,20 @@ def _along(batch, values, paths, calls, unit, nothing):
         with tf.GradientTape() as inner:
             inner.watch(step)
             losses = _losses(batch, values, paths, calls, unit, step)
-        first = inner.gradient(losses, step, unconnected_gradients="zero")
-    second = outer.gradient(first, step, unconnected_gradients="zero")
+        first = _gradient(inner, losses, step)
+    second = _gradient(outer, first, step)
     return tf.stack([first, second])
+
+
+def _gradient(tape, y, x):
+    try:
+        return tape.gradient(y, x, unconnected_gradients="zero")
+    except LookupError as error:
+        raise ValueError(
+            "Second derivatives must exist for all that follows the units. "
+            f"Received an operation for which TensorFlow has none: {error}. "
+            "Use a criterion of first derivatives."
+        ) from error
 
 
 def _losses(batch, values, paths, calls, unit, step):
@@ -86,6 +103,8 @@ def _losses(batch, values, paths, calls, unit, step):
     one = tf.one_hot(unit, count + 1)
 
     def run(call, *args, **kwargs):
+        if program.keras_name(call.layer) == "Concatenate":
+            return _concatenate(call.layer, *args)
         if call.path not in paths:
             return call.layer(*args, **kwargs)
         units = batch.units[call.path]
@@ -114,13 +133,46 @@ def _after(code, paths):
     return calls
 
 
+def _concatenate(layer, tensors):
+    """Returns what the layer does, with slices as its gradient.
+
+    That of TensorFlow has a padding of channels as its own gradient, which a
+    convolution that reads it loses on CPUs.
+    """
+    sizes = [tf.shape(x)[layer.axis] for x in tensors]
+
+    @tf.custom_gradient
+    def join(*tensors):
+        def gradient(upstream):
+            parts = tf.split(upstream, sizes, layer.axis, num=len(tensors))
+            return [tf.cast(x, y.dtype) for x, y in zip(parts, tensors)]
+
+        return layer(list(tensors)), gradient
+
+    return join(*tensors)
+
+
 def _check_exact(calls):
     for call in calls:
-        layer = getattr(call.layer, "layer", call.layer)
-        if isinstance(layer, _INEXACT):
+        if any(map(_is_inexact, _parts(call.layer))):
+            layer = masking.unwrapped(call.layer)
             raise ValueError(
                 "Second derivatives must be exact. Received: "
                 f"{call.path!r} of type {type(layer).__name__}, whose second "
                 "derivative TensorFlow leaves out in part. Use a criterion of "
                 "first derivatives."
             )
+
+
+def _parts(layer):
+    """Returns a layer and all in it, or an operation."""
+    if not isinstance(layer, keras.layers.Layer):
+        return [layer]
+    return layer._flatten_layers()
+
+
+def _is_inexact(layer):
+    if isinstance(layer, keras.layers.UpSampling2D):
+        return layer.interpolation != "nearest"
+    named = program.keras_name(layer) in _INEXACT_OPERATIONS
+    return named or isinstance(layer, _INEXACT)

@@ -9,7 +9,8 @@ class MeanGradient(base.Criterion):
     """Mean over examples of `|sum over positions of gradient|`, per position.
 
     Equation 3 of "Composition of Saliency Metrics for Pruning with a Myopic
-    Oracle"; the gradient is that of the mean loss to the output of the unit.
+    Oracle"; the gradient is that of the mean loss to the output of the unit,
+    before a ReLU that is a layer of its own.
     """
 
     def contribution(self, tap):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfprune import checks
 from tfprune.criteria import base
 
 
@@ -9,11 +10,12 @@ class Random(base.Criterion):
     """Uniform draws in [0, 1), the same in each batch.
 
     Args:
-        seed: Seed of the draws. Defaults to 0.
+        seed: Seed of the draws, an int of at least 0. Defaults to 0.
     """
 
     def __init__(self, seed=0):
         super().__init__()
+        checks.check_counts(least=0, seed=seed)
         self.seed = seed
 
     def contributions(self, batch):

@@ -57,7 +57,7 @@ def check(pointwise, reduction):
     Raises:
         ValueError: If one is something else.
     """
-    if not callable(pointwise):
+    if not callable(pointwise) or not hasattr(pointwise, "__name__"):
         raise ValueError(
             "`pointwise` must be a function of `criteria.pointwise`. "
             f"Received: pointwise={pointwise!r}."

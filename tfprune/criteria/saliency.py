@@ -10,7 +10,8 @@ from tfprune.criteria import reductions
 class Saliency(base.Criterion):
     """A pointwise saliency of activations, reduced to channels.
 
-    Gradients are those of the loss of each example, not of the mean loss.
+    Activations are the outputs of units, before a ReLU that is a layer of its
+    own. Gradients are those of the loss of each example, not of the mean loss.
 
     Args:
         pointwise: A function of `criteria.pointwise`. Those of second

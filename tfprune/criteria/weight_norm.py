@@ -1,5 +1,8 @@
 """Norm of the filters that make a unit (Li et al., 2017, arXiv:1608.08710)."""
 
+import math
+import numbers
+
 import tensorflow as tf
 
 from tfprune.criteria import base
@@ -14,8 +17,10 @@ class WeightNorm(base.WeightCriterion):
     """
 
     def __init__(self, p=1, ties="sum"):
-        if not p > 0:
-            raise ValueError(f"`p` must be positive. Received: p={p}.")
+        if not isinstance(p, numbers.Real) or not 0 < p < math.inf:
+            raise ValueError(
+                f"`p` must be a positive, finite number. Received: p={p!r}."
+            )
         super().__init__(ties)
         self.p = p
 

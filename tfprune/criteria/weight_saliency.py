@@ -109,6 +109,7 @@ class _Example:
     def gradients(self):
         """{id of a variable: first derivatives}."""
         batch = self._batch
+        batch.check_differentiable()
         variables = {
             id(variable): variable
             for _, weights in batch.weights()
@@ -132,6 +133,7 @@ class _Example:
     def curvatures(self):
         """{id of a variable: second derivatives}."""
         batch = self._batch
+        batch.check_differentiable()
         return curvature.diagonals(
             batch.program, batch.inputs, batch.labels, batch.loss_fn
         ).variables

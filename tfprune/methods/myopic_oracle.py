@@ -163,6 +163,7 @@ class MyopicOracle(masked.Masked):
 
     def step(self):
         before, losses, removed = self.keep, [], []
+        saved = [x.numpy() for x in self._undone]
         while len(removed) < self.round_units and not self.done:
             loss, what = self._remove()
             losses.append(loss)
@@ -170,8 +171,9 @@ class MyopicOracle(masked.Masked):
             for _ in range(self.fine_tuning_steps):
                 self.loop.step(self.update)
         if self._falls():
+            for variable, value in zip(self._undone, saved, strict=True):
+                variable.assign(value)
             self._over.assign(True)
-            masking.set_mask(self.model, self.graph, before)
             removed = []
         return {
             **self.record("prune", losses, before),
@@ -188,6 +190,14 @@ class MyopicOracle(masked.Masked):
                 self.selector.report(self.keep),
             )
         return super().finish()
+
+    @property
+    def _undone(self):
+        """What is as it was after a round that falls too far, variables."""
+        if self.stop_accuracy is None:
+            return []
+        state = super().state
+        return [*state["model"], *state["trainer"], self._removed]
 
     def _remove(self):
         """Removes a unit; returns the loss before, and what went and why."""
