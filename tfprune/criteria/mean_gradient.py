@@ -10,7 +10,7 @@ class MeanGradient(base.Criterion):
 
     Equation 3 of "Composition of Saliency Metrics for Pruning with a Myopic
     Oracle"; the gradient is that of the mean loss to the output of the unit,
-    before a ReLU that is a layer of its own.
+    before a ReLU that is a layer of its own, as in the authors' code.
     """
 
     def contribution(self, tap):
