@@ -19,7 +19,7 @@ LINES = """
     runs composition
     scoring budgets training report
     selection sections search_figures correlation_figures
-    latency rankings
+    latency rankings decay
     criteria
     reading works checks batch_norm figures evaluation identity journal loops
     halving damage ablation
@@ -33,7 +33,7 @@ LINES = """
     graph
     layers gates rebuilding limits weights
     program rules gradients canonical
-    decay rates
+    rates
     feeds schedules data models files serving replicas losses units slots timing
     explanation augmentation averages choices constructors groups patterns
 """

@@ -311,7 +311,7 @@ def test_strictest_limit_of_layers_that_share_units_counts(order):
     ]:
         keep = budgets.select(scores, graph, every, budget, **limits)
         assert widths(graph, keep) == [left, left]
-    with pytest.raises(ValueError, match="nearest reachable is 12 of 16"):
+    with pytest.raises(ValueError, match="nearest found is 12 of 16"):
         budgets.select(scores, graph, every, budget, min_units=several)
 
 

@@ -322,7 +322,7 @@ def test_unreachable_budget_fails_before_any_training(run, tmp_path):
     assert code == 1
     assert "epoch" not in out
     assert "The budget of 9 macs cannot be met" in err
-    assert "The nearest reachable is" in err
+    assert "The nearest found is" in err
     assert not folder.exists()
 
 

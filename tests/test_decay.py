@@ -143,19 +143,19 @@ def test_filters_are_found_inside_of_masks_and_models_and_once():
     [
         (
             {"weight_decay": float("nan")},
-            "finite number of at least 0. Received: weight_decay=nan",
+            "number of at least 0 and below inf. Received: weight_decay=nan",
         ),
         (
             {"weight_decay": -1.0},
-            "finite number of at least 0. Received: weight_decay=-1.0",
+            "number of at least 0 and below inf. Received: weight_decay=-1.0",
         ),
         ({"exclude": "bias"}, "must be a tuple of strings. .*='bias'"),
         (
             {"exclude": ["(gamma"]},
             "regular expressions. Received: '.gamma', which is none: missing",
         ),
-        ({"group_lasso": -1e-8}, "of at least 0. Received: group_lasso=-1e-08"),
-        ({"group_lasso": np.nan}, "of at least 0. Received: group_lasso=nan"),
+        ({"group_lasso": -1e-8}, "of at least 0 and below inf. Received: group_lasso=-1e-08"),
+        ({"group_lasso": np.nan}, "of at least 0 and below inf. Received: group_lasso=nan"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

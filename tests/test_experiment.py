@@ -76,7 +76,7 @@ def run(folder, model=None, **kwargs):
         "criteria": TWO,
         "dataset": data,
         "evaluation_data": tiny.batches(11),
-        "test_data": data,
+        "test_data": tiny.batches(22),
         "repetitions": 1,
         "candidates": 4,
         "batches": 1,
@@ -230,8 +230,9 @@ def test_runs_that_never_get_there_are_counted():
 
 
 def test_drawing_has_a_curve_and_a_band_for_each():
-    (axes,) = experiment_report.drawing(FOUND, "two").axes
-    assert [line.get_label() for line in axes.lines] == ["one", "two"]
+    (axes,) = experiment_report.drawing(FOUND, "two", 0.75).axes
+    assert [line.get_label() for line in axes.lines[:2]] == ["one", "two"]
+    assert list(axes.lines[2].get_ydata()) == [75.0, 75.0]
     assert axes.lines[1].get_color() == "black"
     assert len(axes.collections) == 2
     np.testing.assert_allclose(axes.lines[0].get_ydata()[10], 75)
@@ -247,7 +248,8 @@ def test_drawing_has_a_curve_and_a_band_for_each():
         ),
         ({"drop": 5}, r"`drop` must be a share in \(0, 1\). Received: drop=5"),
         ({"stop_accuracy": 0.0}, "`stop_accuracy` must be a share"),
-        ({"stop_accuracy": 0.99}, "more than `drop` below the test accuracy"),
+        ({"stop_accuracy": 0.9}, "more than `drop` below the test accuracy"),
+        ({"stop_accuracy": 0.99}, "less than 1 together, .* drop=0.05"),
         ({"repetitions": 0}, "`repetitions` must be an int of at least 1"),
         ({"frozen": ("nothing",)}, "nothing"),
         ({"candidates": 1}, "at least one for each criterion"),
@@ -257,6 +259,10 @@ def test_drawing_has_a_curve_and_a_band_for_each():
         (
             {"test_data": DATA, "evaluation_data": DATA},
             "must be another split than `evaluation_data`",
+        ),
+        (
+            {"test_data": tiny.batches(11)},
+            "Received: the same examples for both",
         ),
         (
             {"criteria": {"a b": TWO[0], "a-b": TWO[1]}},
@@ -295,7 +301,7 @@ def test_labels_that_are_no_classes_are_refused(tmp_path, epochs):
             TWO,
             data,
             data.take(9),
-            data,
+            data.skip(1),
             lambda labels, outputs: tf.reduce_sum((labels - outputs) ** 2, -1),
             tmp_path,
             repetitions=1,

@@ -148,7 +148,7 @@ def test_run_draws_only_points_that_exist():
     assert curves(below)["tune"] == [[3, 40]]
     assert curves(above)["base, test"] == [[0, 0.9], [1, 0.9]]
     assert curves(below)["pruned"] == [[0, 40], [1, 40]]
-    assert below.get_xlabel() == "training step"
+    assert below.get_xlabel() == "step"
 
 
 def test_accuracies_are_called_by_their_data():

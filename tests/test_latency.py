@@ -197,7 +197,7 @@ def test_run_that_cannot_meet_its_budget_is_warned(counted, table, monkeypatch):
         )
         keep = selector.nearest(scores, keep)
     (warning,) = warnings
-    assert "cannot be met" in warning and "nearest reachable is" in warning
+    assert "cannot be met" in warning and "nearest found is" in warning
     assert not keep.all()
 
 

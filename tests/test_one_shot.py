@@ -265,7 +265,7 @@ def test_fractions_out_of_range_are_refused(tmp_path, removed):
 
 
 def test_fraction_that_cannot_be_removed_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="The nearest reachable is"):
+    with pytest.raises(ValueError, match="The nearest found is"):
         sweep(tmp_path, removed=(0.1, 0.999))
     assert not list(tmp_path.iterdir())
 

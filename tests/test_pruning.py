@@ -835,7 +835,7 @@ def network_of(name, side=6):
         (
             "method",
             lambda: tiny_run.method(budget=budgets.Budget(macs=0.01)),
-            "cannot be met with .* The nearest reachable is",
+            "cannot be met with .* The nearest found is",
         ),
         (
             "method",

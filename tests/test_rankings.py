@@ -212,9 +212,9 @@ def test_runs_of_other_prices_are_told_apart():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([-1e-9], "`mu` must be a finite .* Received: mu=-1e-09"),
-        ([np.inf], "`mu` must be a finite .* Received: mu=inf"),
-        ([np.nan], "`mu` must be a finite .* Received: mu=nan"),
+        ([-1e-9], "`mu` must be a number .* Received: mu=-1e-09"),
+        ([np.inf], "`mu` must be a number .* Received: mu=inf"),
+        ([np.nan], "`mu` must be a number .* Received: mu=nan"),
         ([0.1, 0.2], "`ranking` must be a function.* Received: ranking=0.2"),
     ],
 )

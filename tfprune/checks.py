@@ -1,5 +1,7 @@
 """Checks before training: that model, data, loss and optimizer fit together."""
 
+import math
+import numbers
 import os
 
 import keras
@@ -132,6 +134,40 @@ def check_counts(least=1, **counts):
                 f"`{name}` must be an int of at least {least}. "
                 f"Received: {name}={value!r}."
             )
+
+
+def check_number(least=0.0, below=math.inf, **values):
+    """Raises an error if an argument is no number of a range.
+
+    Args:
+        least: The least that it may be. Defaults to 0.
+        below: What it must be below. Defaults to infinity.
+        **values: {name of an argument: its value}.
+
+    Raises:
+        ValueError: If a value is something else.
+    """
+    for name, value in values.items():
+        real = isinstance(value, numbers.Real)
+        if not real or isinstance(value, bool) or not least <= value < below:
+            raise ValueError(
+                f"`{name}` must be a number of at least {least:g} and below "
+                f"{below:g}. Received: {name}={value!r}."
+            )
+
+
+def begin_alike(first, second):
+    """Returns whether the first elements of two datasets are equal.
+
+    Args:
+        first: `tf.data.Dataset` that is not empty.
+        second: Another one.
+    """
+    pair = [next(iter(each.take(1)), None) for each in (first, second)]
+    flat = [tf.nest.flatten(each) for each in pair]
+    return len(flat[0]) == len(flat[1]) and all(
+        np.array_equal(a, b) for a, b in zip(*flat)
+    )
 
 
 def check_optimizer(optimizer):

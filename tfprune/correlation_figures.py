@@ -15,7 +15,8 @@ def heat_map(values, title):
         title: What is drawn.
     """
     columns = list(next(iter(values.values())))
-    drawing = figures.blank(3 + 0.4 * len(columns), 1.6 + 0.3 * len(values))
+    width = max(3 + 0.4 * len(columns), 6)  # The title needs as much.
+    drawing = figures.blank(width, 1.6 + 0.3 * len(values))
     axes = drawing.subplots()
     grid = [[_number(row[name]) for name in columns] for row in values.values()]
     mesh = axes.pcolormesh(grid, cmap="RdBu", vmin=-1, vmax=1)

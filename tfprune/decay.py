@@ -1,9 +1,9 @@
 """What makes weights smaller besides the loss: weight decay, group lasso."""
 
 from keras import layers
-import numpy as np
 import tensorflow as tf
 
+from tfprune import checks
 from tfprune import patterns
 
 LEAST = 1e-5  # Norm up to which the group lasso leaves a filter.
@@ -39,11 +39,7 @@ def check(optimizer, weight_decay, exclude, group_lasso):
     Raises:
         ValueError: If one is out of range, or the optimizer decays weights.
     """
-    if not 0 <= weight_decay < np.inf:
-        raise ValueError(
-            "`weight_decay` must be a finite number of at least 0. "
-            f"Received: weight_decay={weight_decay}."
-        )
+    checks.check_number(weight_decay=weight_decay, group_lasso=group_lasso)
     if weight_decay and optimizer.weight_decay:
         raise ValueError(
             "Weights must decay in one place. Received: weight_decay="
@@ -56,11 +52,6 @@ def check(optimizer, weight_decay, exclude, group_lasso):
             f"Received: exclude_from_weight_decay={exclude!r}."
         )
     patterns.check(exclude)
-    if not 0 <= group_lasso < np.inf:
-        raise ValueError(
-            "`group_lasso` must be a finite number of at least 0. "
-            f"Received: group_lasso={group_lasso}."
-        )
 
 
 def decayed(gradients, variables, weight_decay, exclude):

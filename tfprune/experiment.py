@@ -203,15 +203,17 @@ def _check_base(base, drop, stop_accuracy):
         raise ValueError(
             "`stop_accuracy` must lie more than `drop` below the test accuracy "
             f"of the model. Received: stop_accuracy={stop_accuracy}, "
-            f"drop={drop}, accuracy={base:.4f}."
+            f"drop={drop}, accuracy={base:.4f}. Choose a lower one; a model "
+            "that was trained first is in `base.keras`."
         )
 
 
 def _check_splits(evaluation_data, test_data):
-    if evaluation_data is test_data:
+    both = (evaluation_data, test_data)
+    if evaluation_data is test_data or checks.begin_alike(*both):
         raise ValueError(
             "`test_data` must be another split than `evaluation_data`, which "
-            "decides what goes. Received: the same dataset for both."
+            "decides what goes. Received: the same examples for both."
         )
 
 
@@ -222,6 +224,12 @@ def _check(criteria, repetitions, stop_accuracy, drop, model, frozen):
             raise ValueError(
                 f"`{name}` must be a share in (0, 1). Received: {name}={value}."
             )
+    if stop_accuracy + drop >= 1:
+        raise ValueError(
+            "`stop_accuracy` and `drop` must be less than 1 together, for the "
+            "model is to be more accurate than both. Received: "
+            f"stop_accuracy={stop_accuracy}, drop={drop}."
+        )
     if len(criteria) < 2 or COMPOSITION in criteria:
         raise ValueError(
             "`criteria` must be several, to be composed, none of them named "

@@ -44,7 +44,7 @@ def draw(folder, found, base, drop, last):
     text = markdown(found, base, drop)
     files.write_text(folder / "experiment.md", text)
     with files.atomic(folder / "experiment.png") as partial:
-        drawing(found, last).savefig(partial)
+        drawing(found, last, base - drop).savefig(partial)
 
 
 def crossings(found, level):
@@ -73,7 +73,7 @@ def markdown(found, base, drop):
         (name, *_spread(values, ends[name]))
         for name, values in crossings(found, base - drop).items()
     ]
-    numbers = (title, "2 sigma", "repetitions")
+    numbers = (title, "± 2 sigma", "repetitions")
     return (
         f"Test accuracy of the base model: {base:.2%}. Convolution weights "
         "that are removed where it first falls that far below:\n\n"
@@ -81,12 +81,13 @@ def markdown(found, base, drop):
     )
 
 
-def drawing(found, last):
+def drawing(found, last, level):
     """Returns a drawing of mean accuracies, with bands of two sigma.
 
     Args:
         found: As for `write`.
         last: As for `draw`.
+        level: Accuracy that the table is of.
     """
     bands = {}
     for run in found:
@@ -105,6 +106,11 @@ def drawing(found, last):
             alpha=0.15,
             linewidth=0,
         )
+    axes.axhline(100 * level, color=figures.BEFORE, linestyle="--", zorder=0)
+    axes.set_title(
+        f"Means and two sigma of {max(map(len, bands.values()))} repetitions",
+        **figures.TITLE,
+    )
     axes.set_xlabel("Convolution weights removed (%)")
     axes.set_ylabel("Test accuracy (%)")
     axes.set_xlim(0, 100)

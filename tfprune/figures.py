@@ -126,7 +126,7 @@ def run(summary, records):
         axes.set_ylim(bottom=lowest)
         style(axes, "y")
     panels[0].set_title("Over the run", **TITLE)
-    panels[-1].set_xlabel("training step")
+    panels[-1].set_xlabel("step")
     panels[-1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     _legend(drawing, panels[0].get_legend_handles_labels()[0])
     return drawing

@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 
+from tfprune import checks
 from tfprune import choices
 from tfprune import costs
 
@@ -147,11 +148,7 @@ class MacsRegularized:
     """
 
     def __init__(self, mu, ranking=global_ranking):
-        if not 0 <= mu < np.inf:
-            raise ValueError(
-                "`mu` must be a finite number of at least 0. "
-                f"Received: mu={mu}."
-            )
+        checks.check_number(mu=mu)
         if not callable(ranking):
             raise ValueError(
                 "`ranking` must be a function `(scores, graph, keep)`. "

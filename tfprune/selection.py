@@ -50,7 +50,7 @@ class Selector:
         original=None,
     ):
         checks.check_counts(align=align)
-        if not callable(ranking):
+        if not callable(ranking) or isinstance(ranking, type):
             raise ValueError(
                 "`ranking` must be a function `(scores, graph, keep)`, such as "
                 f"those of `tfprune.rankings`. Received: ranking={ranking!r}."
@@ -219,7 +219,7 @@ class Selector:
         return (
             f"The budget of {self.target} {self.resource} cannot be met with "
             f"{self._settings}, nor what is at most {self._tolerance:.0%} "
-            f"below. The nearest reachable is {nearest}. Take it as the "
+            f"below. The nearest found is {nearest}. Take it as the "
             "budget, or give the Budget a larger `tolerance`."
         )
 

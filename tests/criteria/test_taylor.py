@@ -184,5 +184,5 @@ def test_places_of_a_stream_are_not_in_a_row():
 
 
 def test_power_must_not_be_negative():
-    with pytest.raises(ValueError, match="at least 0. Received: row_power=-1"):
+    with pytest.raises(ValueError, match="at least 0 and below inf. Received: row_power=-1"):
         taylor.TaylorFO(row_power=-1)

@@ -13,6 +13,7 @@ from tfprune import costs
 from tfprune import criteria
 from tfprune import losses
 from tfprune import masking
+from tfprune import models
 from tfprune import rankings
 from tfprune import rules
 from tfprune import schedules
@@ -677,7 +678,7 @@ def test_limits_are_numbers_of_units(name, value):
 
 @pytest.mark.parametrize("value", [-0.1, 1, 1.5])
 def test_momentum_is_a_share(value):
-    message = rf"`momentum` must be in \[0, 1\). Received: momentum={value}"
+    message = f"of at least 0 and below 1. Received: momentum={value}"
     with pytest.raises(ValueError, match=message):
         method(momentum=value)
 
@@ -705,6 +706,7 @@ def test_parts_of_a_wrong_type_are_refused(name, kind):
     [
         ("global", "must be a function .* Received: ranking='global'"),
         (lambda scores, graph, keep: scores[:2], r"`ranking` returns must be"),
+        (rankings.MacsRegularized, "must be a function .*MacsRegularized"),
     ],
 )
 def test_ranking_is_refused_before_training(ranking, message):
@@ -712,10 +714,29 @@ def test_ranking_is_refused_before_training(ranking, message):
         checked(method(ranking=ranking))
 
 
+@pytest.mark.parametrize("ranking", [rankings.cost_ranking, None])
+def test_ranking_must_take_the_signs_of_the_criterion(ranking):
+    if ranking is None:
+        ranking = rankings.MacsRegularized(1e-6, rankings.cost_ranking)
+    run = method(ranking=ranking)
+    checked(run)
+    run.criterion = criteria.OBD()
+    with pytest.raises(ValueError, match="any sign.*criterion=OBD.*at least 0"):
+        checked(run)
+
+
+def test_budget_that_other_scores_meet_is_not_refused():
+    model = models.lenet5((8, 8, 1), kernel_size=3, padding="same")
+    images = np.zeros((2, 8, 8, 1), "float32")
+    data = tf.data.Dataset.from_tensors((images, np.zeros(2, int)))
+    run = method(budgets.Budget(macs=0.5))
+    run.check(model, data, losses.CrossEntropy())
+
+
 def test_unreachable_budget_is_refused_before_training():
     run = method(budgets.Budget(macs=0.01))
     with pytest.raises(
-        ValueError, match="cannot be met.*nearest reachable is"
+        ValueError, match="cannot be met.*nearest found is"
     ):
         checked(run)
     with pytest.raises(ValueError, match="`min_units`=8, .* The nearest"):

@@ -308,6 +308,12 @@ def test_accuracy_that_is_lower_already_is_refused():
         run.check(tiny.plain(), tiny.batches(), LOSS)
 
 
+def test_budget_that_no_unit_ends_at_is_met_from_below():
+    # Whole units of the first layer hold a share of the parameters each.
+    run = method(budget=Budget(params=0.5, tolerance=1e-6))
+    run.check(tiny.plain(), tiny.batches(), LOSS)
+
+
 def test_budget_out_of_reach_is_refused():
     run = method(budget=Budget(units=3), min_units=4)
     with pytest.raises(ValueError, match="cannot be met"):

@@ -7,6 +7,7 @@ from tfprune.criteria.base import WeightCriterion
 from tfprune.criteria.bn_scale import BNScale
 from tfprune.criteria.bn_taylor import BNTaylor
 from tfprune.criteria.correlations import Correlation
+from tfprune.criteria.correlations import by_layer
 from tfprune.criteria.correlations import correlation
 from tfprune.criteria.fisher import Fisher
 from tfprune.criteria.mean_activation import MeanActivation

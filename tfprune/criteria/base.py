@@ -28,11 +28,15 @@ class Criterion:
             scores of each alone. With `"min"` a unit goes when one of its
             channels is picked alone. Defaults to `"sum"`.
 
+    Attributes:
+        signed: Whether scores may be below 0. Defaults to `False`.
+
     Raises:
         ValueError: If it is none of these.
     """
 
     ties = "sum"
+    signed = False
 
     def __init__(self, ties="sum"):
         if not isinstance(ties, str) or ties not in TIES:

@@ -14,6 +14,8 @@ class OBD(base.Criterion):
     each unit, in inference mode.
     """
 
+    signed = True
+
     def __init__(self):
         super().__init__()
 

@@ -28,6 +28,7 @@ class Oracle(base.Criterion):
     def __init__(self, absolute=False):
         super().__init__()
         self.absolute = absolute
+        self.signed = not absolute
 
     def contributions(self, batch):
         """Returns the loss change of each example and unit."""

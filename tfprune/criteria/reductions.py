@@ -8,7 +8,13 @@ import tensorflow as tf
 
 
 class Sum:
-    """The sum over the points, signed; NONE in the paper's code."""
+    """The sum over the points; NONE in the paper's code.
+
+    Attributes:
+        signed: Whether saliencies may be below 0.
+    """
+
+    signed = True
 
     def point(self, x):
         """Returns what is added up, of the shape of `x`."""
@@ -22,12 +28,16 @@ class Sum:
 class L1(Sum):
     """The sum of sizes."""
 
+    signed = False
+
     def point(self, x):
         return tf.abs(x)
 
 
 class L2(Sum):
     """The sum of squares; no root is taken."""
+
+    signed = False
 
     def point(self, x):
         return tf.square(x)
@@ -36,12 +46,16 @@ class L2(Sum):
 class AbsSum(Sum):
     """The size of the sum of each example."""
 
+    signed = False
+
     def example(self, x):
         return tf.abs(x)
 
 
 class SquareSum(Sum):
     """The square of the sum of each example."""
+
+    signed = False
 
     def example(self, x):
         return tf.square(x)

@@ -30,6 +30,7 @@ class Saliency(base.Criterion):
         reductions.check(pointwise, reduction)
         self.pointwise = pointwise
         self.reduction = reduction
+        self.signed = reduction.signed
         self.per_point = per_point
 
     @property

@@ -1,10 +1,9 @@
 """First-order Taylor importance (Molchanov et al., 2019, arXiv:1906.10771)."""
 
-import numbers
-
 import numpy as np
 import tensorflow as tf
 
+from tfprune import checks
 from tfprune.criteria import base
 
 
@@ -30,11 +29,7 @@ class TaylorFO(base.Criterion):
     """
 
     def __init__(self, per_example=False, row_power=0.5, ties="sum"):
-        if not isinstance(row_power, numbers.Real) or not row_power >= 0:
-            raise ValueError(
-                "`row_power` must be a number of at least 0. "
-                f"Received: row_power={row_power!r}."
-            )
+        checks.check_number(row_power=row_power)
         super().__init__(ties)
         self.per_example = per_example
         self.row_power = row_power

@@ -38,6 +38,7 @@ class WeightSaliency(base.Criterion):
         reductions.check(pointwise, reduction)
         self.pointwise = pointwise
         self.reduction = reduction
+        self.signed = reduction.signed
         self.bias = bias
         self.per_weight = per_weight
 

@@ -88,11 +88,7 @@ class Iterative(masked.Masked):
         checks.check_counts(steps=steps, align=align, round_steps=round_steps)
         limits.check(min_units=min_units, max_units=max_units)
         schedules.check(schedule, steps)
-        if not 0 <= momentum < 1:
-            raise ValueError(
-                "`momentum` must be in [0, 1). "
-                f"Received: momentum={momentum}."
-            )
+        checks.check_number(below=1, momentum=momentum)
         self.criterion = criterion
         self.budget = budget
         self.schedule = schedule
@@ -115,6 +111,8 @@ class Iterative(masked.Masked):
                 "workers. Use the strategy 'mirrored', or limit the `macs`."
             )
         super().check(model, dataset, loss_fn)
+        if self.criterion.signed:
+            self._check_ranks_of_any_sign(model)
 
     def trial(self, model, graph, loss_fn):
         scorer = scoring.Scorer(model, graph, self.criterion, loss_fn)
@@ -127,6 +125,18 @@ class Iterative(masked.Masked):
             return scorer.scores(found, inputs, labels)
 
         return step
+
+    def _check_ranks_of_any_sign(self, model):
+        graph = self.trace(model)
+        everything = np.ones(graph.num_units, bool)
+        try:
+            self.ranking(np.full(graph.num_units, -1.0), graph, everything)
+        except ValueError as error:
+            raise ValueError(
+                "`ranking` must take scores of any sign, for the criterion "
+                f"gives such. Received: criterion={self.criterion.name}, and "
+                f"of the ranking: {error}"
+            ) from error
 
     def start(self, model, dataset, loss_fn, original=None):
         super().start(model, dataset, loss_fn, original)

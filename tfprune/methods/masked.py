@@ -13,6 +13,7 @@ from tfprune import tracing
 from tfprune import verification
 from tfprune.methods import trained
 
+TRIALS = 3  # Random scores that may show that a budget can be met.
 
 class Masked(trained.Trained):
     """Trains a masked copy of a model, and compacts it in the end.
@@ -50,11 +51,7 @@ class Masked(trained.Trained):
             masked: As `model` for `trial`.
             graph: As for `trial`.
         """
-        runs.outside_strategy(
-            selector.select,
-            1.0 + np.arange(graph.num_units),
-            np.ones(graph.num_units, bool),
-        )
+        runs.outside_strategy(_check_any, selector, graph)
 
     def check(self, model, dataset, loss_fn):
         graph = self.trace(model)
@@ -117,3 +114,16 @@ class Masked(trained.Trained):
             self.align,
             original,
         )
+
+
+def _check_any(selector, graph):
+    """Raises an error if the budget is met by no scores of some."""
+    rng = np.random.default_rng(0)
+    draws = [rng.random(graph.num_units) for _ in range(TRIALS)]
+    everything = np.ones(graph.num_units, bool)
+    for scores in (1.0 + np.arange(graph.num_units), *draws):
+        try:
+            return selector.select(scores, everything)
+        except ValueError as error:
+            last = error
+    raise last

@@ -15,7 +15,6 @@ from tfprune import composition
 from tfprune import draws
 from tfprune import evaluation
 from tfprune import limits
-from tfprune import masking
 from tfprune import proposals
 from tfprune import scoring
 from tfprune import training
@@ -124,6 +123,18 @@ class MyopicOracle(masked.Masked):
             self._check_accuracy(model, loss_fn)
         super().check(model, dataset, loss_fn)
 
+    def check_budget(self, selector, masked, graph):
+        # It goes on unit by unit until it is below, however far that is.
+        least = selector.choose(
+            1.0 + np.arange(graph.num_units), np.ones(graph.num_units, bool)
+        )
+        if not selector.is_met(least):
+            raise ValueError(
+                f"The budget of {selector.target:,} {selector.resource} cannot "
+                f"be met: {selector.amount(least):,} stay at least, with "
+                f"min_units={self.min_units!r} and frozen={self.frozen!r}."
+            )
+
     def trial(self, model, graph, loss_fn):
         return scoring.Scorer(model, graph, self.criteria, loss_fn).pass_over
 
@@ -185,7 +196,7 @@ class MyopicOracle(masked.Masked):
         if not self.selector.is_met(self.keep):
             logging.warning(
                 "The run ended after %d units without meeting its budget: %s. "
-                "More go with a lower `stop_accuracy`.",
+                "More go with a lower `stop_accuracy`, or fewer `round_units`.",
                 int(self._removed.numpy()),
                 self.selector.report(self.keep),
             )
