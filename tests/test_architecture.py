@@ -45,7 +45,15 @@ LEVEL = {
 # What the algorithms of a package may import from that package.
 SHARED = {
     "criteria": ["base", "hessian", "pointwise", "reductions"],
-    "layers": ["channel_mask"],
+    "layers": [
+        "channel_mask",
+        "fbs_gate",
+        "listeners",
+        "poolings",
+        "predictor",
+        "squeeze_gate",
+        "winners",
+    ],
     "methods": ["base", "masked", "trained"],
     "models": ["blocks", "weights"],
 }
