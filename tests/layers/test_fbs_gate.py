@@ -224,3 +224,14 @@ def test_absorbed_layers_are_computed_with_all_channels(
     gate.absorb(convolution, normalization)
     x = rng.standard_normal((2, 6, 6, 3))
     np.testing.assert_allclose(gate(x), tf.nn.relu(base(x)), atol=1e-4)
+
+
+def test_listeners_within_each_other_hear_until_each_ends():
+    gate = by_hand(fbs_gate.FBSGate, 0.5)
+    with fbs_gate.listening() as outer:
+        with fbs_gate.listening() as inner:
+            pass
+        gate(IMAGE)
+    gate(IMAGE)
+    assert (len(outer), len(inner)) == (1, 0)
+    assert outer[0][0] is gate

@@ -1,10 +1,12 @@
 """A layer whose output channels can be switched off, and listened to."""
 
-import contextlib
 import inspect
-import threading
 
 import keras
+
+from tfprune.layers import listeners
+
+_LISTENERS = listeners.Listeners()
 
 
 @keras.saving.register_keras_serializable(package="tfprune")
@@ -40,9 +42,7 @@ class ChannelMask(keras.layers.Wrapper):
     def masked(self, outputs):
         """Returns outputs that are masked, and listened to."""
         outputs = outputs * keras.ops.cast(self.mask, outputs.dtype)
-        for tape, taps in _open_taps():
-            tape.watch(outputs)
-            taps.append((self, outputs))
+        _LISTENERS.tell((self, outputs))
         return outputs
 
     def accepted(self, kwargs):
@@ -60,9 +60,8 @@ class ChannelMask(keras.layers.Wrapper):
         return {**super().get_config(), "mask_shape": self.mask_shape}
 
 
-@contextlib.contextmanager
 def tapped(tape):
-    """Yields a list that fills with the gates of the calls made meanwhile.
+    """Returns a context that yields a list of the gates of the calls within.
 
     Args:
         tape: A `tf.GradientTape`; it watches every gate.
@@ -71,18 +70,4 @@ def tapped(tape):
         A list of `(ChannelMask, output)`, in the order of the calls in this
         thread: a replica hears of its own alone.
     """
-    taps = []
-    _open_taps().append((tape, taps))
-    try:
-        yield taps
-    finally:
-        _open_taps().pop()
-
-
-_THREAD = threading.local()
-
-
-def _open_taps():
-    if not hasattr(_THREAD, "taps"):
-        _THREAD.taps = []
-    return _THREAD.taps
+    return _LISTENERS.listening(lambda tap: tape.watch(tap[1]))

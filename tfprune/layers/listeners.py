@@ -14,16 +14,23 @@ class Listeners(threading.local):
         self._open = []
 
     @contextlib.contextmanager
-    def listening(self):
-        """Yields a list that fills with what the calls made meanwhile tell."""
+    def listening(self, heed=None):
+        """Yields a list that fills with what the calls made meanwhile tell.
+
+        Args:
+            heed: Function that is called with each of it first. Defaults to
+                None.
+        """
         heard = []
-        self._open.append(heard)
+        self._open.append((heed, heard))
         try:
             yield heard
         finally:
-            self._open.remove(heard)
+            self._open.pop()
 
     def tell(self, found):
         """Adds what a layer found to all lists."""
-        for heard in self._open:
+        for heed, heard in self._open:
+            if heed is not None:
+                heed(found)
             heard.append(found)
