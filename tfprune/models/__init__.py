@@ -5,6 +5,7 @@ from tfprune.models.cifarnet import cifarnet
 from tfprune.models.lenet import cifar_lenet5
 from tfprune.models.lenet import lenet3
 from tfprune.models.lenet import lenet5
+from tfprune.models.m_cifarnet import m_cifarnet
 from tfprune.models.nin import nin
 from tfprune.models.preact_resnet import preact_resnet18
 from tfprune.models.preact_resnet import preact_resnet50
@@ -22,6 +23,7 @@ __all__ = [
     "cifarnet",
     "lenet3",
     "lenet5",
+    "m_cifarnet",
     "nin",
     "preact_resnet18",
     "preact_resnet152",
